@@ -1,0 +1,57 @@
+# The one command surface. `make` alone lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+PYTHON ?= python3
+# What set-up installed goes first, Node.js included where the machine has none.
+RUN := PATH="$(CURDIR)/.venv/bin:$$PATH"
+# Both cores for what is independent; `loadgroup` keeps tests that share an expensive fixture on one worker.
+PYTEST := $(RUN) python -m pytest --durations=15
+SPREAD := -n 2 --dist loadgroup
+
+.PHONY: help setup demo up down check test test-long lock schemas format clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: ## Install everything into .venv and node_modules (does nothing when up to date)
+	@$(PYTHON) tools/bootstrap.py
+
+demo: setup ## Start a local AWS, deploy, push tasks through it, show what happened, stop
+	@$(RUN) pushlane demo
+
+up: setup ## Start the local AWS, deploy, and leave it running
+	@$(RUN) pushlane up
+
+down: setup ## Stop the local AWS that `make up` started
+	@$(RUN) pushlane down
+
+check: setup ## Lint, formatting, types, import law, stale schemas (offline)
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+	$(RUN) lint-imports --no-cache
+	$(RUN) python tools/schemas.py --check
+
+test: check ## Everything that CI runs, except the long tests (12 minutes at most)
+	$(PYTEST) $(SPREAD) -m "not e2e and not long"
+	$(PYTEST) -m "e2e and not long"
+
+test-long: setup ## The long tests
+	$(PYTEST) -m long
+
+lock: setup ## Recompile the lock files
+	$(RUN) python tools/lock.py
+
+schemas: setup ## Rewrite docs/events from the event types
+	$(RUN) python tools/schemas.py
+
+format: setup ## Format the code and apply safe lint fixes
+	$(RUN) ruff check --fix .
+	$(RUN) ruff format .
+
+clean: ## Remove what builds and tests leave behind (keeps .venv and node_modules)
+	rm -rf build dist cdk.out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find shared lambdas stacks examples tests tools -type d -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
