@@ -1,0 +1,147 @@
+"""The versioned events: what producers send, what travels inside, and the facts that are published.
+
+Every event is an envelope `{"metadata": {...}, "data": {...}}`. JSON Schemas are generated from here into `docs/events/`.
+A field added later has a default; a field that changes its meaning gets a new version.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from pushlane.model.attempt import Outcome
+from pushlane.model.ids import IdempotencyKey, Identifier
+from pushlane.model.task import DEFAULT_POOL, Estimate, RetryPolicy, Tier
+
+SUBMIT_DETAIL_TYPE: Final = "SubmitTask"
+FACT_SOURCE: Final = "pushlane"
+CAUSATION_DEPTH_MAX: Final = 8
+_LABELS_MAX: Final = 10
+
+Capabilities = Annotated[tuple[Identifier, ...], Meta(min_length=1, max_length=10)]
+Labels = Annotated[dict[Identifier, Annotated[str, Meta(max_length=128)]], Meta(max_length=_LABELS_MAX)]
+
+
+class SubmitMetadata(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Says what the envelope holds. `depth` counts facts that caused submissions, so that a loop ends."""
+
+    name: Literal["SubmitTask"]
+    version: Literal[1]
+    correlation_id: Annotated[str, Meta(max_length=128)] | None = None
+    traceparent: Annotated[str, Meta(max_length=64)] | None = None
+    depth: Annotated[int, Meta(ge=0, le=CAUSATION_DEPTH_MAX)] = 0
+
+
+class SubmitData(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One task to do. Without `capabilities` the task asks for an agent capable of its `task_type`."""
+
+    tenant_id: Identifier
+    task_type: Identifier
+    payload: dict[str, Any] = msgspec.field(default_factory=dict)
+    tier: Tier = Tier.NORMAL
+    pool: Identifier = DEFAULT_POOL
+    capabilities: Capabilities | None = None
+    deadline_ms: Annotated[int, Meta(ge=0, le=2**52, description="Unix time in milliseconds")] | None = None
+    estimate: Estimate = Estimate()
+    retry: RetryPolicy = RetryPolicy()
+    idempotency_key: IdempotencyKey | None = None
+    labels: Labels = msgspec.field(default_factory=dict)
+
+
+class SubmitTask(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The one event that producers send, through any door."""
+
+    metadata: SubmitMetadata
+    data: SubmitData
+
+
+class Dispatch(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Router -> agent: do this attempt. `attempt_pk` and `task_id` address the one item the agent may write."""
+
+    task_id: str
+    tenant_id: str
+    task_type: str
+    epoch: int
+    pool: str
+    agent_id: str
+    attempt_pk: str
+    token: str
+    payload: dict[str, Any]
+    deadline_ms: int | None = None
+    correlation_id: str | None = None
+    traceparent: str | None = None
+    v: int = 1
+
+
+class Nudge(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Agent -> router: the attempt is FINISHED, look. The attempt item is the truth; this only saves a read."""
+
+    token: str
+    runner: str
+    outcome: Outcome
+    v: int = 1
+
+
+class WakeUp(Struct, frozen=True, kw_only=True):
+    """A delayed message to ourselves: run a turn on `pool`. Only the recorded generation arms the next one."""
+
+    pool: str
+    generation: int
+    due_ms: int
+    v: int = 1
+
+
+class FactName(StrEnum):
+    """Everything that is published. The first group are changes of a task, the rest are things that happened beside."""
+
+    TASK_ACCEPTED = "TaskAccepted"
+    TASK_PARKED = "TaskParked"
+    TASK_DISPATCHED = "TaskDispatched"
+    TASK_STARTED = "TaskStarted"
+    TASK_RETRYING = "TaskRetrying"
+    TASK_SUCCEEDED = "TaskSucceeded"
+    TASK_FAILED = "TaskFailed"
+    TASK_REJECTED = "TaskRejected"
+    RESULT_STALE = "ResultStale"
+    CAPACITY_REPAIRED = "CapacityRepaired"
+
+
+class FactMetadata(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`fact_id` is the same for every redelivery of the fact: consumers deduplicate by it."""
+
+    name: FactName
+    fact_id: str
+    occurred_at_ms: int
+    version: int = 1
+    correlation_id: str | None = None
+    traceparent: str | None = None
+    depth: int = 0
+
+
+class FactData(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the fact is about; absent fields do not apply. Times are Unix milliseconds."""
+
+    tenant_id: str | None = None
+    task_id: str | None = None
+    task_type: str | None = None
+    tier: Tier | None = None
+    pool: str | None = None
+    agent_id: str | None = None
+    epoch: int | None = None
+    door: str | None = None
+    accepted_at_ms: int | None = None
+    dispatched_at_ms: int | None = None
+    started_at_ms: int | None = None
+    finished_at_ms: int | None = None
+    reason: str | None = None
+    field: str | None = None
+    result: dict[str, Any] | None = None
+    labels: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class Fact(Struct, frozen=True, kw_only=True):
+    """Something that happened, as published on the facts bus and topic."""
+
+    metadata: FactMetadata
+    data: FactData

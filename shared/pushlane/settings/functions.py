@@ -1,0 +1,64 @@
+"""What each Lambda function of Pushlane needs to know, one class a function."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class RouterSettings:
+    """The router: turns on every pool, from intake, results and wake-ups."""
+
+    stage: str
+    tasks_table: str
+    attempts_table: str
+    scheduler_table: str
+    config_table: str
+    claims_bucket: str
+    results_queue_arn: str
+    wakeups_queue_arn: str
+    wakeups_queue_url: str
+    quarantine_queue_url: str
+    signing_secret_arn: str
+    accept_unsigned_tenant: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepSettings:
+    """The sweep, once a minute: the same turn over every pool, and the repair of drifted counters."""
+
+    stage: str
+    tasks_table: str
+    attempts_table: str
+    scheduler_table: str
+    config_table: str
+    claims_bucket: str
+    wakeups_queue_url: str
+    signing_secret_arn: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LifecycleSettings:
+    """Table streams to facts."""
+
+    stage: str
+    tasks_table: str
+    attempts_table: str
+    facts_bus_name: str
+    announcements_topic_arn: str
+    quarantine_queue_url: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegistrySettings:
+    """The custom resource that registers agents declared in CDK, and drains them when they go."""
+
+    scheduler_table: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentSettings:
+    """An agent's function: the one table it may update, where it nudges, where large results go."""
+
+    agent_id: str
+    attempts_table: str
+    results_queue_url: str
+    claims_bucket: str

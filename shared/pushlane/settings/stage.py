@@ -1,0 +1,69 @@
+"""What differs between stages. The stage is chosen once, by the CDK context value `stage`."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class Stage(StrEnum):
+    LOCAL = "local"
+    DEV = "dev"
+    PROD = "prod"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageConfig:
+    """`retain_state`: `cdk destroy` keeps tables and bucket. `accept_unsigned_tenant`: the doors believe the
+    `tenant_id` in the body; off outside `local` unless the deployer says that only trusted principals reach the doors.
+    """
+
+    stage: Stage
+    retain_state: bool
+    accept_unsigned_tenant: bool
+    intake_queues: int
+    log_retention_days: int
+    tracing: bool
+    point_in_time_recovery: bool
+    host_platform: bool
+
+
+STAGES: Final = {
+    Stage.LOCAL: StageConfig(
+        stage=Stage.LOCAL,
+        retain_state=False,
+        accept_unsigned_tenant=True,
+        intake_queues=2,
+        log_retention_days=1,
+        tracing=False,
+        point_in_time_recovery=False,
+        host_platform=True,
+    ),
+    Stage.DEV: StageConfig(
+        stage=Stage.DEV,
+        retain_state=False,
+        accept_unsigned_tenant=False,
+        intake_queues=4,
+        log_retention_days=7,
+        tracing=True,
+        point_in_time_recovery=True,
+        host_platform=False,
+    ),
+    Stage.PROD: StageConfig(
+        stage=Stage.PROD,
+        retain_state=True,
+        accept_unsigned_tenant=False,
+        intake_queues=8,
+        log_retention_days=90,
+        tracing=True,
+        point_in_time_recovery=True,
+        host_platform=False,
+    ),
+}
+
+
+def stage_config(name: str) -> StageConfig:
+    """The configuration of a stage by its name; raises `ValueError` that lists the known ones."""
+    try:
+        return STAGES[Stage(name)]
+    except ValueError as error:
+        raise ValueError(f"unknown stage {name!r}: choose one of {', '.join(Stage)}") from error
