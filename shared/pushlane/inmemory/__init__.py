@@ -1,0 +1,16 @@
+"""The ports in memory, with the semantics of those on AWS: for simulations, tests and fault injection."""
+
+from pushlane.inmemory.blobs import InMemoryBlobs
+from pushlane.inmemory.channels import InMemorySender, InMemorySink
+from pushlane.inmemory.clock import ManualClock
+from pushlane.inmemory.store import ChangeListener, Faults, InMemoryItemStore
+
+__all__ = [
+    "ChangeListener",
+    "Faults",
+    "InMemoryBlobs",
+    "InMemoryItemStore",
+    "InMemorySender",
+    "InMemorySink",
+    "ManualClock",
+]

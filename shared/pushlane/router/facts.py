@@ -1,0 +1,154 @@
+"""Committed changes -> facts. Pure. A fact's id follows from what it says, so a change told twice is one fact."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from pushlane.model.events import Fact, FactData, FactMetadata, FactName
+from pushlane.model.ids import digest
+from pushlane.model.task import Status, Task
+from pushlane.ports import Attributes, Change, PublishedFact, Table
+from pushlane.state.items import number, status_of, task_of, text, to_json
+
+_NAMES = {
+    Status.PARKED: FactName.TASK_PARKED,
+    Status.DISPATCHED: FactName.TASK_DISPATCHED,
+    Status.RETRYING: FactName.TASK_RETRYING,
+    Status.SUCCEEDED: FactName.TASK_SUCCEEDED,
+    Status.FAILED: FactName.TASK_FAILED,
+}
+
+
+def facts_of(change: Change) -> list[Fact]:
+    """The facts that a committed change of any streamed item amounts to."""
+    if change.new is None:
+        return []
+    if change.key.table is Table.ATTEMPTS:
+        return _started(change.key.sk, change.old, change.new)
+    if "fact" in change.new:
+        return [_recorded(change.key.pk, change.new)] if change.old is None else []
+    return _task_facts(change.key.pk, change.old, change.new)
+
+
+def published(facts: Iterable[Fact]) -> list[PublishedFact]:
+    """Facts as they go out, with the attributes that subscribers may filter by."""
+    return [
+        PublishedFact(name=fact.metadata.name.value, body=to_json(fact), attributes=_attributes(fact)) for fact in facts
+    ]
+
+
+def _attributes(fact: Fact) -> dict[str, str]:
+    data = fact.data
+    routed = {
+        "fact": fact.metadata.name.value,
+        "tenant_id": data.tenant_id,
+        "task_type": data.task_type,
+        "tier": data.tier.value if data.tier else None,
+        "pool": data.pool,
+    }
+    return {name: value for name, value in routed.items() if value}
+
+
+def _task_facts(task_id: str, old: Attributes | None, new: Attributes) -> list[Fact]:
+    status = status_of(new)
+    if old is not None and status_of(old) is status and old["epoch"] == new["epoch"]:
+        return []
+    task = task_of(new)
+    changed = _fact(_NAMES[status], task, new, _changed_at_ms(status, new))
+    accepted = [] if old is not None else [_fact(FactName.TASK_ACCEPTED, task, new, task.accepted_at_ms)]
+    return [*accepted, changed]
+
+
+def _changed_at_ms(status: Status, new: Attributes) -> int:
+    name = {Status.DISPATCHED: "dispatched_at_ms", Status.SUCCEEDED: "ended_at_ms", Status.FAILED: "ended_at_ms"}.get(
+        status
+    )
+    return number(new, name if name in new else "accepted_at_ms") if name else number(new, "accepted_at_ms")
+
+
+def _fact(name: FactName, task: Task, new: Attributes, occurred_at_ms: int) -> Fact:
+    epoch = number(new, "epoch")
+    terminal = name in (FactName.TASK_SUCCEEDED, FactName.TASK_FAILED, FactName.TASK_ACCEPTED)
+    fact_id = digest(name, task.task_id, "" if terminal else str(epoch))
+    data = FactData(
+        tenant_id=task.tenant_id,
+        task_id=task.task_id,
+        task_type=task.task_type,
+        tier=task.tier,
+        pool=task.pool,
+        agent_id=_optional(new, "agent_id"),
+        epoch=epoch,
+        door=task.source.door.value,
+        accepted_at_ms=task.accepted_at_ms,
+        dispatched_at_ms=_optional_ms(new, "dispatched_at_ms"),
+        started_at_ms=_optional_ms(new, "started_at_ms"),
+        finished_at_ms=_optional_ms(new, "finished_at_ms"),
+        reason=_reason(name, new),
+        result=msgspec.json.decode(text(new, "result")) if name is FactName.TASK_SUCCEEDED else None,
+        labels=task.labels,
+    )
+    metadata = FactMetadata(
+        name=name,
+        fact_id=fact_id,
+        occurred_at_ms=occurred_at_ms,
+        correlation_id=task.correlation_id,
+        traceparent=task.traceparent,
+        depth=task.depth,
+    )
+    return Fact(metadata=metadata, data=data)
+
+
+def _reason(name: FactName, new: Attributes) -> str | None:
+    if name is FactName.TASK_PARKED:
+        return _optional(new, "park_reason")
+    if name in (FactName.TASK_RETRYING, FactName.TASK_FAILED) and "error" in new:
+        error = msgspec.json.decode(text(new, "error"))
+        return f"{error['error_type']}: {error['message']}"[:500]
+    return None
+
+
+def _started(task_id: str, old: Attributes | None, new: Attributes) -> list[Fact]:
+    if "runner" not in new or (old is not None and "runner" in old):
+        return []
+    epoch, started_at_ms = number(new, "epoch"), number(new, "started_at_ms")
+    data = FactData(
+        tenant_id=text(new, "tenant_id"),
+        task_id=task_id,
+        pool=text(new, "pool"),
+        agent_id=text(new, "agent_id"),
+        epoch=epoch,
+        dispatched_at_ms=number(new, "dispatched_at_ms"),
+        started_at_ms=started_at_ms,
+    )
+    fact_id = digest(FactName.TASK_STARTED, task_id, str(epoch))
+    return [
+        Fact(
+            metadata=FactMetadata(name=FactName.TASK_STARTED, fact_id=fact_id, occurred_at_ms=started_at_ms), data=data
+        )
+    ]
+
+
+def _recorded(pk: str, new: Attributes) -> Fact:
+    """A fact that was written as an item of its own."""
+    data = FactData(
+        tenant_id=_optional(new, "tenant_id"),
+        task_id=_optional(new, "task_id"),
+        pool=_optional(new, "pool"),
+        agent_id=_optional(new, "agent_id"),
+        epoch=number(new, "epoch") if "epoch" in new else None,
+        door=_optional(new, "door"),
+        field=_optional(new, "field"),
+        reason=_optional(new, "reason"),
+    )
+    metadata = FactMetadata(
+        name=FactName(text(new, "fact")), fact_id=pk.partition("#")[2], occurred_at_ms=number(new, "occurred_at_ms")
+    )
+    return Fact(metadata=metadata, data=data)
+
+
+def _optional(attributes: Attributes, name: str) -> str | None:
+    return text(attributes, name) if name in attributes else None
+
+
+def _optional_ms(attributes: Attributes, name: str) -> int | None:
+    return number(attributes, name) if name in attributes else None

@@ -1,0 +1,174 @@
+"""Normalise what comes through any door to one task, or to a rejection that names the field."""
+
+import base64
+import binascii
+import re
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from pushlane.model.claim_check import FIELD, INLINE_BYTES_MAX, as_claim_check, claim_prefix
+from pushlane.model.errors import InvalidEvent
+from pushlane.model.events import SUBMIT_DETAIL_TYPE, SubmitData, SubmitTask
+from pushlane.model.ids import digest, keyed_task_id, unkeyed_task_id
+from pushlane.model.task import Door, Source, Task
+
+_submit_decoder = msgspec.json.Decoder(SubmitTask)
+_PATH: Final = re.compile(r" - at `(?P<path>[^`]+)`$")
+
+
+class Record(Struct, frozen=True, kw_only=True):
+    """One record of a Lambda event: how to name it in a batch response, its door and identity there, its body."""
+
+    item_id: str
+    source: Source
+    body: bytes
+
+
+class Rejection(Struct, frozen=True, kw_only=True):
+    """A record that cannot become a task, with the reason; `tenant_id` only if the record says it readably."""
+
+    record: Record
+    field: str
+    reason: str
+    code: str
+    tenant_id: str | None = None
+
+
+def record_of_sqs(message: Mapping[str, Any]) -> Record:
+    """An SQS message of the intake queue: an EventBridge event, an SNS notification, or an envelope sent as it is.
+
+    The identity is the one that stays the same if the channel before the queue delivers twice.
+    """
+    item_id, body = str(message["messageId"]), str(message["body"])
+    outer = _outer(body)
+    if outer.get("detail-type") == SUBMIT_DETAIL_TYPE and isinstance(outer.get("id"), str):
+        return _wrapped(item_id, Door.EVENTBRIDGE, outer["id"], outer.get("detail"))
+    if outer.get("Type") == "Notification" and isinstance(outer.get("MessageId"), str):
+        inner = outer.get("Message")
+        source = Source(door=Door.SNS, source_id=outer["MessageId"])
+        return Record(item_id=item_id, source=source, body=str(inner).encode())
+    return Record(item_id=item_id, source=Source(door=Door.SQS, source_id=item_id), body=body.encode())
+
+
+def record_of_kinesis(record: Mapping[str, Any]) -> Record:
+    """A Kinesis record; its sequence number is its identity."""
+    kinesis = record["kinesis"]
+    sequence = str(kinesis["sequenceNumber"])
+    source = Source(door=Door.KINESIS, source_id=str(record.get("eventID", sequence)))
+    try:
+        body = base64.b64decode(kinesis["data"], validate=True)
+    except (binascii.Error, ValueError):
+        body = str(kinesis["data"]).encode()
+    return Record(item_id=sequence, source=source, body=body)
+
+
+def normalise(record: Record, now_ms: int, *, accept_unsigned_tenant: bool, tenants: Collection[str]) -> Task:
+    """The task that the record asks for; raises `InvalidEvent` naming the field.
+
+    `tenants`: those that are registered and active.
+    """
+    submit = _decode(record.body)
+    data = submit.data
+    if not accept_unsigned_tenant:
+        raise InvalidEvent(
+            "$.data.tenant_id",
+            "not bound to a credential: this door accepts an unsigned tenant only at stage local, or where the"
+            " deployer set the context value accept_unsigned_tenant",
+            "unsigned_tenant",
+        )
+    if data.tenant_id not in tenants:
+        raise InvalidEvent(
+            "$.data.tenant_id", "no active tenant of this id: `pushlane tenants add` it", "unknown_tenant"
+        )
+    _check_payload(data)
+    if data.retry.backoff_max_seconds < data.retry.backoff_seconds:
+        raise InvalidEvent("$.data.retry.backoff_max_seconds", "is below backoff_seconds")
+    return _task(submit, record.source, now_ms)
+
+
+def reject(record: Record, error: InvalidEvent) -> Rejection:
+    """The rejection of a record, with the tenant if the body names one readably."""
+    return Rejection(
+        record=record, field=error.field, reason=error.reason, code=error.code, tenant_id=_said_tenant(record.body)
+    )
+
+
+def _task(submit: SubmitTask, source: Source, now_ms: int) -> Task:
+    data, meta = submit.data, submit.metadata
+    body_digest = digest(
+        msgspec.json.encode(msgspec.structs.replace(data, idempotency_key=None), order="sorted").decode()
+    )
+    task_id = (
+        keyed_task_id(data.tenant_id, data.idempotency_key)
+        if data.idempotency_key is not None
+        else unkeyed_task_id(data.tenant_id, source.door, source.source_id)
+    )
+    return Task(
+        task_id=task_id,
+        tenant_id=data.tenant_id,
+        task_type=data.task_type,
+        capabilities=tuple(sorted(set(data.capabilities or (data.task_type,)))),
+        payload=data.payload,
+        source=source,
+        body_digest=body_digest,
+        accepted_at_ms=now_ms,
+        pool=data.pool,
+        tier=data.tier,
+        deadline_ms=data.deadline_ms,
+        estimate=data.estimate,
+        retry=data.retry,
+        idempotency_key=data.idempotency_key,
+        labels=data.labels,
+        correlation_id=meta.correlation_id,
+        traceparent=meta.traceparent,
+        depth=meta.depth,
+    )
+
+
+def _decode(body: bytes) -> SubmitTask:
+    try:
+        return _submit_decoder.decode(body)
+    except msgspec.ValidationError as error:
+        found = _PATH.search(str(error))
+        reason = _PATH.sub("", str(error))
+        raise InvalidEvent(found["path"] if found else "$", reason) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidEvent("$", f"not a JSON envelope: {error}", "not_json") from error
+
+
+def _check_payload(data: SubmitData) -> None:
+    try:
+        claim = as_claim_check(data.payload)
+    except msgspec.ValidationError as error:
+        raise InvalidEvent(f"$.data.payload.{FIELD}", str(error)) from error
+    if claim is not None and not claim.key.startswith(claim_prefix(data.tenant_id)):
+        raise InvalidEvent(f"$.data.payload.{FIELD}.key", "does not lie under the tenant's own claims", "foreign_claim")
+    size = len(msgspec.json.encode(data.payload))
+    if size > INLINE_BYTES_MAX:
+        reason = (
+            f"{size} bytes of JSON, {INLINE_BYTES_MAX} fit inline: store it and send a claim check (the client does)"
+        )
+        raise InvalidEvent("$.data.payload", reason, "oversize")
+
+
+def _wrapped(item_id: str, door: Door, source_id: str, detail: object) -> Record:
+    return Record(item_id=item_id, source=Source(door=door, source_id=source_id), body=msgspec.json.encode(detail))
+
+
+def _outer(body: str) -> dict[str, Any]:
+    try:
+        outer = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return {}
+    return outer if isinstance(outer, dict) else {}
+
+
+def _said_tenant(body: bytes) -> str | None:
+    try:
+        said = msgspec.json.decode(body)["data"]["tenant_id"]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, LookupError, TypeError):
+        return None
+    return said if isinstance(said, str) and len(said) <= 64 else None

@@ -1,0 +1,76 @@
+"""What cannot become a task is kept with its reason and said out loud: a quarantine message, a `TaskRejected` fact."""
+
+import msgspec
+
+from pushlane.model.errors import PushlaneError
+from pushlane.model.events import FactName
+from pushlane.model.ids import digest
+from pushlane.ports import Absent, Clock, ConditionFailed, ItemStore, Message, MessageSender, Put, Scalar
+from pushlane.router.intake import Rejection
+from pushlane.state import keys
+from pushlane.state.items import VERSION
+
+_FACT_RETENTION_SECONDS = 7 * 24 * 3600
+_KEPT_BODY_BYTES = 200_000
+
+
+class QuarantineUnavailable(PushlaneError):
+    """The quarantine queue did not accept a rejected record; its delivery is repeated so that nothing is lost."""
+
+
+class Quarantine:
+    """Rejections go to the queue first and become a fact second: a record that is delivered again repeats both, and
+    both have the identity of the record (a repeated fact is the same fact).
+    """
+
+    def __init__(self, store: ItemStore, sender: MessageSender, clock: Clock, queue_url: str) -> None:
+        self._store = store
+        self._sender = sender
+        self._clock = clock
+        self._queue_url = queue_url
+
+    def keep(self, rejection: Rejection) -> None:
+        """Keep the record and publish the fact; raises `QuarantineUnavailable`."""
+        if self._sender.send(self._queue_url, [Message(_kept(rejection))]):
+            raise QuarantineUnavailable("the quarantine queue did not accept the record; it will be delivered again")
+        record = rejection.record
+        fact_id = digest("rejected", record.source.door, record.source.source_id, rejection.field)
+        attributes: dict[str, Scalar] = {
+            "door": record.source.door.value,
+            "field": rejection.field,
+            "reason": rejection.reason[:500],
+            "code": rejection.code,
+        }
+        if rejection.tenant_id is not None:
+            attributes["tenant_id"] = rejection.tenant_id
+        record_fact(self._store, self._clock, FactName.TASK_REJECTED, fact_id, attributes)
+
+
+def record_fact(store: ItemStore, clock: Clock, name: FactName, fact_id: str, attributes: dict[str, Scalar]) -> None:
+    """Write a fact that is no change of a task; the stream of the tasks table carries it out. Once per `fact_id`."""
+    now_ms = clock.now_ms()
+    common: dict[str, Scalar] = {
+        "v": VERSION,
+        "fact": name.value,
+        "occurred_at_ms": now_ms,
+        "expires_at_s": now_ms // 1_000 + _FACT_RETENTION_SECONDS,
+    }
+    try:
+        store.write(Put(keys.fact_key(fact_id), {**common, **attributes}, (Absent(),)))
+    except ConditionFailed:
+        return  # said before
+
+
+def _kept(rejection: Rejection) -> str:
+    body = rejection.record.body
+    kept = {
+        "door": rejection.record.source.door.value,
+        "source_id": rejection.record.source.source_id,
+        "tenant_id": rejection.tenant_id,
+        "code": rejection.code,
+        "field": rejection.field,
+        "reason": rejection.reason,
+        "body": body[:_KEPT_BODY_BYTES].decode(errors="replace"),
+        "body_bytes": len(body),
+    }
+    return msgspec.json.encode(kept).decode()

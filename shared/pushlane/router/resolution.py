@@ -1,0 +1,112 @@
+"""How an input of a turn was resolved, and what a cancelled transaction says of each decision in it."""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from pushlane.model.task import Status, Task
+from pushlane.ports import Attributes, Cancelled, CancelReason, Table, TransactionCancelled
+from pushlane.scheduling.decisions import Complete, Decision, Dispatch, Fail, FromLane, Park, Repush, Retry
+from pushlane.scheduling.snapshot import Arrival, Finished, Input, LeaseExpired, RetryDue
+from pushlane.state.commit import Commit
+from pushlane.state.items import source_of, status_of, text
+
+
+class Resolution(StrEnum):
+    DISPATCHED = "dispatched"
+    UNPUSHED = "unpushed"  # dispatched, but the push did not go out: deliver the input again
+    PARKED = "parked"
+    DUPLICATE = "duplicate"  # the same key and body was accepted before: one task
+    REDELIVERED = "redelivered"  # the very record that made the task came again
+    CONFLICT = "conflict"  # the same key with another body: never merged
+    ENDED = "ended"
+    STALE = "stale"  # an attempt's word that was not the current one's: nothing changed
+    MOOT = "moot"  # nothing left to decide
+
+
+class Resolved(Struct, frozen=True):
+    """The resolution, and for one that met an accepted task, that task's stored attributes."""
+
+    resolution: Resolution
+    stored: Attributes | None = None
+
+
+def input_key(one: Input) -> str:
+    match one:
+        case Arrival(task=task):
+            return f"arrival/{task.task_id}"
+        case Finished(task_id=task_id, epoch=epoch, runner=runner):
+            return f"ended/{task_id}/{epoch}/{runner}"
+        case LeaseExpired(attempt=attempt):
+            return f"lease/{attempt.task_id}"
+        case RetryDue(entry=entry):
+            return f"retry/{entry.task_id}"
+
+
+def origin_of(decision: Decision) -> Input | None:
+    """The input that a decision resolves; None for a task taken from its lane."""
+    match decision:
+        case Dispatch(origin=origin):
+            return None if isinstance(origin, FromLane) else origin
+        case Park(origin=origin):
+            return origin
+        case Complete(finished=finished):
+            return finished
+        case Retry(ended=ended) | Fail(ended=ended):
+            return ended
+        case Repush(expired=expired):
+            return expired
+
+
+def committed(commit: Commit, unpushed: frozenset[str]) -> dict[str, Resolved]:
+    """The resolutions of a committed transaction's inputs; `unpushed` names tasks whose push failed."""
+    resolved: dict[str, Resolved] = {}
+    for decision in commit.decisions:
+        origin = origin_of(decision)
+        if origin is not None:
+            resolved[input_key(origin)] = Resolved(_outcome(decision, unpushed))
+    return resolved
+
+
+def _outcome(decision: Decision, unpushed: frozenset[str]) -> Resolution:
+    match decision:
+        case Dispatch(entry=entry):
+            return Resolution.UNPUSHED if entry.task_id in unpushed else Resolution.DISPATCHED
+        case Park():
+            return Resolution.PARKED
+        case _:
+            return Resolution.ENDED
+
+
+def judge(cancelled: TransactionCancelled, commit: Commit) -> tuple[dict[str, Resolved], bool]:
+    """What the failed conditions settle for good, by input; and whether something else (a shared item that moved, a
+    conflict, throttling) calls for a new plan after a pause.
+    """
+    verdicts: dict[str, Resolved] = {}
+    contended = False
+    for one in cancelled.cancelled:
+        owner = commit.owners[one.index]
+        origin = origin_of(owner) if owner is not None else None
+        if one.reason is not CancelReason.CONDITION or origin is None:
+            contended = True
+        else:
+            verdicts[input_key(origin)] = _verdict(origin, one)
+    return verdicts, contended
+
+
+def _verdict(origin: Input, one: Cancelled) -> Resolved:
+    stored = one.item.attributes if one.item is not None else None
+    if not isinstance(origin, Arrival):
+        return Resolved(Resolution.STALE if isinstance(origin, Finished) else Resolution.MOOT, stored)
+    if stored is None or one.item is None or one.item.key.table is not Table.TASKS:
+        return Resolved(Resolution.MOOT, stored)
+    return Resolved(met(origin.task, stored), stored)
+
+
+def met(task: Task, stored: Attributes) -> Resolution:
+    """What a new submission is to the stored task of the same id."""
+    if text(stored, "body_digest") != task.body_digest:
+        return Resolution.CONFLICT
+    if source_of(stored) == task.source and status_of(stored) is Status.DISPATCHED:
+        return Resolution.REDELIVERED
+    return Resolution.DUPLICATE

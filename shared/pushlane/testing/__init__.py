@@ -1,0 +1,7 @@
+"""The public test kit: a whole Pushlane in memory, on a clock that you move."""
+
+from pushlane.inmemory import ManualClock
+from pushlane.testing.dispatcher import InMemoryDispatcher, NotIdle
+from pushlane.testing.events import kinesis_event, sqs_event, submit_envelope
+
+__all__ = ["InMemoryDispatcher", "ManualClock", "NotIdle", "kinesis_event", "sqs_event", "submit_envelope"]

@@ -1,0 +1,50 @@
+"""An agent's function, wired for Lambda behind its dispatch queue."""
+
+import uuid
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+from pushlane.agent.definition import AgentDefinition
+from pushlane.agent.runtime import AgentPorts, AgentRuntime
+from pushlane.aws.blobs import S3BlobStore
+from pushlane.aws.clock import StoreClock
+from pushlane.aws.dynamodb import DynamoItemStore
+from pushlane.aws.queues import SqsSender
+from pushlane.ports import Table
+from pushlane.settings.environment import load
+from pushlane.settings.functions import AgentSettings
+from pushlane.wiring import clients
+from pushlane.wiring.logs import structured_log
+from pushlane.wiring.process import environ
+
+LambdaHandler = Callable[[Mapping[str, Any], Any], dict[str, list[dict[str, str]]]]
+
+
+def lambda_handler(definition: AgentDefinition) -> LambdaHandler:
+    """The Lambda handler of an agent: runs each attempt that its dispatch queue delivers."""
+
+    @cache
+    def runtime() -> AgentRuntime:
+        settings = load(AgentSettings, environ())
+        dynamodb, clock = clients.dynamodb(), StoreClock()
+        clock.listen(dynamodb)
+        return AgentRuntime(
+            definition,
+            AgentPorts(
+                store=DynamoItemStore(dynamodb, {Table.ATTEMPTS: settings.attempts_table}),
+                sender=SqsSender(clients.sqs(), fair_queues=False),
+                blobs=lambda: S3BlobStore(clients.s3(), settings.claims_bucket),
+                clock=clock,
+                results_queue_url=settings.results_queue_url,
+                new_call_id=lambda: uuid.uuid4().hex,
+                log=structured_log(settings.agent_id),
+            ),
+        )
+
+    def handle(event: Mapping[str, Any], context: Any) -> dict[str, list[dict[str, str]]]:
+        for record in event["Records"]:
+            runtime().run(record["body"], int(context.get_remaining_time_in_millis()))
+        return {"batchItemFailures": []}
+
+    return handle

@@ -1,0 +1,32 @@
+"""The lifecycle, wired for Lambda."""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+from pushlane.aws.facts import BusAndTopicSink
+from pushlane.aws.queues import SqsSender
+from pushlane.aws.streams import changes
+from pushlane.ports import Table
+from pushlane.router.lifecycle import LifecyclePorts, publish_changes
+from pushlane.settings.environment import load
+from pushlane.settings.functions import LifecycleSettings
+from pushlane.wiring import clients
+from pushlane.wiring.logs import structured_log
+from pushlane.wiring.process import environ
+
+
+@cache
+def build_lifecycle() -> Callable[[Mapping[str, Any]], int]:
+    """A function from one stream event to the number of published facts."""
+    settings = load(LifecycleSettings, environ())
+    ports = LifecyclePorts(
+        sink=BusAndTopicSink(
+            clients.events(), clients.sns(), settings.facts_bus_name, settings.announcements_topic_arn
+        ),
+        sender=SqsSender(clients.sqs(), fair_queues=False),
+        quarantine_queue_url=settings.quarantine_queue_url,
+        log=structured_log("lifecycle"),
+    )
+    tables = {Table.TASKS: settings.tasks_table, Table.ATTEMPTS: settings.attempts_table}
+    return lambda event: publish_changes(ports, changes(event, tables))

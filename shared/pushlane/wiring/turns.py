@@ -1,0 +1,60 @@
+"""The ports of a turn on AWS: shared by every function that runs turns."""
+
+import random
+import time
+import uuid
+from collections.abc import Callable
+from functools import cache
+from typing import Final
+
+from pushlane.aws.clock import StoreClock
+from pushlane.aws.dynamodb import DynamoItemStore
+from pushlane.aws.queues import SqsSender
+from pushlane.aws.secrets import signing_key
+from pushlane.ports import Table
+from pushlane.router.push import Pusher
+from pushlane.router.turn import TurnPorts
+from pushlane.settings.functions import RouterSettings, SweepSettings
+from pushlane.wiring import clients
+
+# Re-plans wait 10, 20, 40 ms at most, with full jitter: about a transaction's own time.
+_BACK_OFF_SECONDS: Final = 0.005
+
+
+def back_off(replan: int) -> None:
+    """Wait before the n-th new plan of a contended turn."""
+    time.sleep(random.uniform(0, min(0.2, _BACK_OFF_SECONDS * 2**replan)))
+
+
+def turn_ports(settings: RouterSettings | SweepSettings) -> TurnPorts:
+    """DynamoDB, SQS and the store's clock behind the turn's ports."""
+    dynamodb, clock = clients.dynamodb(), StoreClock()
+    clock.listen(dynamodb)
+    tables = {
+        Table.TASKS: settings.tasks_table,
+        Table.ATTEMPTS: settings.attempts_table,
+        Table.SCHEDULER: settings.scheduler_table,
+        Table.CONFIG: settings.config_table,
+    }
+    return TurnPorts(
+        store=DynamoItemStore(dynamodb, tables),
+        sender=SqsSender(clients.sqs(), fair_queues=settings.stage != "local"),
+        clock=clock,
+        wakeups_queue_url=settings.wakeups_queue_url,
+        new_token=lambda: uuid.uuid4().hex,
+        back_off=back_off,
+    )
+
+
+def key_reader(secret_arn: str) -> Callable[[], bytes]:
+    """The signing key, read at its first use and kept."""
+
+    @cache
+    def read() -> bytes:
+        return signing_key(clients.secretsmanager(), secret_arn)
+
+    return read
+
+
+def pusher(ports: TurnPorts, read_key: Callable[[], bytes]) -> Pusher:
+    return Pusher(ports.store, ports.sender, read_key)

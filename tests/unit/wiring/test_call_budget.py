@@ -1,0 +1,223 @@
+"""What each function asks of AWS, counted at the client: calls are the cost and the latency.
+
+The functions are wired as in Lambda, against moto. A call that is not in a function's table fails its test.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+import msgspec
+import pytest
+
+from pushlane.agent import TaskContext, agent
+from pushlane.settings.environment import environment
+from pushlane.settings.functions import AgentSettings, LifecycleSettings, RouterSettings, SweepSettings
+from pushlane.testing import sqs_event, submit_envelope
+from pushlane.wiring import clients
+from pushlane.wiring.agents import lambda_handler
+from pushlane.wiring.lifecycle import build_lifecycle
+from pushlane.wiring.router import build_router
+from pushlane.wiring.sweep import build_sweep
+from tests.conformance.backends import create_tables, moto_backend
+
+# Function -> what one happy-path task may cost it, warm.
+INTAKE = {"Query": 1, "TransactWriteItems": 1, "SendMessageBatch": 1}
+AGENT = {"UpdateItem": 2, "SendMessageBatch": 1}
+RESULTS = {"Query": 2, "TransactWriteItems": 1}
+LIFECYCLE = {"PutEvents": 1, "PublishBatch": 1}
+# Beside the task: the directory of tenants once a second, the wake-up once a lease, the key once a process.
+COLD = {"Query": 1, "SendMessageBatch": 1, "GetSecretValue": 1}
+# A parked task reads its lane and, having parked, looks for capacity once more.
+PARKED = {"Query": 2, "GetItem": 1, "TransactWriteItems": 1}
+# With nothing to do: the pools, what is due (4 partitions of attempts, the retries), the pool, and the repair's count.
+IDLE_SWEEP = {"Query": 1 + 5 + 1 + 5}
+
+
+@dataclass
+class Deployed:
+    """The pieces that the functions need, in moto, and the calls since the last look."""
+
+    queues: dict[str, str]
+    tables: dict[str, str]
+    calls: Counter[str] = field(default_factory=Counter)
+
+    def counted(self) -> dict[str, int]:
+        seen, self.calls = dict(self.calls), Counter()
+        return seen
+
+
+@agent(task_types=("echo",))
+def echo(_ctx: TaskContext, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"said": payload.get("say")}
+
+
+class Invocation:
+    """What Lambda hands to a handler beside the event."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 30_000
+
+
+@pytest.fixture
+def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with moto_backend() as backend:
+        _forget_everything_built()
+        tables = {table.value: name for table, name in create_tables(backend.client("dynamodb")).items()}
+        sqs = backend.client("sqs")
+        queues = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("agent", "results", "wakeups", "bad")}
+        secret = backend.client("secretsmanager").create_secret(Name="key", SecretString="x" * 64)["ARN"]
+        bus = backend.client("events").create_event_bus(Name="facts")["EventBusArn"].rpartition("/")[2]
+        topic = backend.client("sns").create_topic(Name="announcements")["TopicArn"]
+        named = {f"{name}_table": table for name, table in tables.items()}
+        turns = {**named, "stage": "local", "claims_bucket": "claims", "wakeups_queue_url": queues["wakeups"]}
+        for settings in (
+            RouterSettings(
+                **turns,
+                results_queue_arn="results",
+                wakeups_queue_arn="wakeups",
+                quarantine_queue_url=queues["bad"],
+                signing_secret_arn=secret,
+                accept_unsigned_tenant=True,
+            ),
+            SweepSettings(**turns, signing_secret_arn=secret),
+            LifecycleSettings(
+                stage="local",
+                tasks_table=tables["tasks"],
+                attempts_table=tables["attempts"],
+                facts_bus_name=bus,
+                announcements_topic_arn=topic,
+                quarantine_queue_url=queues["bad"],
+            ),
+            AgentSettings(
+                agent_id="one",
+                attempts_table=tables["attempts"],
+                results_queue_url=queues["results"],
+                claims_bucket="claims",
+            ),
+        ):
+            for variable, value in environment(settings).items():
+                monkeypatch.setenv(variable, value)
+        _register(backend.client("dynamodb"), tables, queues["agent"])
+        deployed = Deployed(queues, tables)
+        _count_calls(deployed)
+        yield deployed
+        _forget_everything_built()
+
+
+def _forget_everything_built() -> None:
+    for cached in (build_router, build_sweep, build_lifecycle):
+        cached.cache_clear()
+    for make in (clients.dynamodb, clients.sqs, clients.events, clients.sns, clients.s3, clients.secretsmanager):
+        make.cache_clear()
+
+
+def _count_calls(deployed: Deployed) -> None:
+    def count(model: Any, **_: Any) -> None:
+        deployed.calls[model.name] += 1
+
+    for make in (clients.dynamodb, clients.sqs, clients.events, clients.sns, clients.s3, clients.secretsmanager):
+        make().meta.events.register("before-call", count)
+
+
+def _register(dynamodb: Any, tables: Mapping[str, str], queue_url: str) -> None:
+    agent_item = {
+        "pk": {"S": "POOL#default"},
+        "sk": {"S": "AGENT#one"},
+        "agent_id": {"S": "one"},
+        "pool": {"S": "default"},
+        "capabilities": {"L": [{"S": "echo"}]},
+        "slots": {"N": "2"},
+        "queue_url": {"S": queue_url},
+        "used": {"N": "0"},
+        "status": {"S": "ACTIVE"},
+        "revision": {"N": "0"},
+    }
+    dynamodb.put_item(TableName=tables["scheduler"], Item=agent_item)
+    pool = {"pk": {"S": "POOLS"}, "sk": {"S": "default"}, "pool": {"S": "default"}}
+    dynamodb.put_item(TableName=tables["scheduler"], Item=pool)
+    tenant = {"pk": {"S": "TENANTS"}, "sk": {"S": "atlas"}, "status": {"S": "active"}}
+    dynamodb.put_item(TableName=tables["config"], Item=tenant)
+
+
+def intake(*numbers: int) -> dict[str, Any]:
+    bodies = [(f"m{n}", msgspec.json.encode(submit_envelope(payload={"say": n})).decode()) for n in numbers]
+    return sqs_event("intake", bodies)
+
+
+def deliver(deployed: Deployed, queue: str) -> dict[str, Any]:
+    sqs = boto3.client("sqs")
+    messages = sqs.receive_message(QueueUrl=deployed.queues[queue], MaxNumberOfMessages=10).get("Messages", [])
+    for message in messages:
+        sqs.delete_message(QueueUrl=deployed.queues[queue], ReceiptHandle=message["ReceiptHandle"])
+    return sqs_event(queue, [(message["MessageId"], message["Body"]) for message in messages])
+
+
+def test_a_happy_path_task_costs_two_transactions_two_updates_two_sends_and_three_reads(deployed: Deployed) -> None:
+    run = lambda_handler(echo)
+    router = build_router()
+    router.handle(intake(0))
+    assert deployed.counted() == dict(Counter(INTAKE) + Counter(COLD))
+    run(deliver(deployed, "agent"), Invocation())
+    deployed.counted()
+
+    router.handle(intake(1))
+    intake_calls = deployed.counted()
+    run(deliver(deployed, "agent"), Invocation())
+    agent_calls = deployed.counted()
+    nudges = deliver(deployed, "results")
+    router.handle({"Records": nudges["Records"][-1:]})
+    results_calls = deployed.counted()
+
+    assert (intake_calls, agent_calls, results_calls) == (INTAKE, AGENT, RESULTS)
+    total = Counter(INTAKE) + Counter(AGENT) + Counter(RESULTS)
+    assert total["TransactWriteItems"] <= 2
+    assert total["UpdateItem"] <= 2
+    assert total["SendMessageBatch"] <= 2
+    assert total["Query"] + total["GetItem"] + total["BatchGetItem"] <= 5
+    assert set(total) <= {"TransactWriteItems", "UpdateItem", "SendMessageBatch", "Query"}
+
+
+def test_a_batch_of_ten_costs_what_one_does(deployed: Deployed) -> None:
+    build_router().handle(intake(0))
+    deployed.counted()
+    build_router().handle(intake(*range(1, 2)))
+    one = deployed.counted()
+    run = lambda_handler(echo)
+    batch = deliver(deployed, "agent")
+    for record in batch["Records"]:
+        run({"Records": [record]}, Invocation())
+    deployed.counted()
+    build_router().handle(deliver(deployed, "results"))
+    assert deployed.counted() == RESULTS
+    assert one == INTAKE
+
+
+def test_a_parked_task_costs_its_lane_and_one_more_look(deployed: Deployed) -> None:
+    build_router().handle(intake(0, 1))
+    deployed.counted()
+    build_router().handle(intake(2))
+    assert deployed.counted() == PARKED
+
+
+def test_an_idle_sweep_only_reads(deployed: Deployed) -> None:
+    build_sweep()()
+    assert deployed.counted() == IDLE_SWEEP
+
+
+def test_the_lifecycle_publishes_a_batch_in_one_call_each(deployed: Deployed) -> None:
+    build_router().handle(intake(0))
+    deployed.counted()
+    dynamodb = boto3.client("dynamodb")
+    items = dynamodb.scan(TableName=deployed.tables["tasks"])["Items"]
+    arn = f"arn:aws:dynamodb:us-east-1:000000000000:table/{deployed.tables['tasks']}/stream/1"
+    records = [
+        {"eventSourceARN": arn, "dynamodb": {"Keys": {"pk": i["pk"], "sk": i["sk"]}, "NewImage": i}} for i in items
+    ]
+    assert build_lifecycle()({"Records": records}) == 2
+    assert deployed.counted() == LIFECYCLE
