@@ -1,10 +1,11 @@
 """Requests that reach the store and whose answer is lost on the way back, by botocore's own event hooks."""
 
+import json
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
-import msgspec
-from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HeadersDict
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 from botocore.httpsession import URLLib3Session
 
@@ -28,7 +29,7 @@ def refusal(status: int, code: str) -> Answer:
     """An answer with an error code of DynamoDB."""
 
     def answer(request: AWSPreparedRequest) -> AWSResponse:
-        content = msgspec.json.encode({"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "injected"})
+        content = json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "injected"}).encode()
         return AWSResponse(request.url, status, HTTPHeaders(), Body(content))
 
     return answer
@@ -64,10 +65,12 @@ class Answers:
         self._reaching = reaching
         self._session = URLLib3Session()
         self.requests: list[dict[str, Any]] = []
-        client.meta.events.register(f"before-send.dynamodb.{operation}", self._before_send)
+        # botocore lets a handler of this event answer in place of the network.
+        register: Callable[[str, Callable[..., Any]], None] = client.meta.events.register
+        register(f"before-send.dynamodb.{operation}", self._before_send)
 
     def _before_send(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse | None:
-        self.requests.append(msgspec.json.decode(request.body))
+        self.requests.append(json.loads(cast("bytes", request.body)))
         if len(self.requests) > self._times:
             return None
         if self._reaching:

@@ -32,7 +32,9 @@ def lambda_handler(definition: AgentDefinition) -> LambdaHandler:
         return AgentRuntime(
             definition,
             AgentPorts(
-                store=DynamoItemStore(dynamodb, {Table.ATTEMPTS: settings.attempts_table}),
+                store=DynamoItemStore(
+                    dynamodb, {Table.ATTEMPTS: settings.attempts_table}, backoff=clients.ADAPTER_BACKOFF
+                ),
                 sender=SqsSender(clients.sqs(), fair_queues=False),
                 blobs=lambda: S3BlobStore(clients.s3(), settings.claims_bucket),
                 clock=clock,

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final
 import boto3
 from botocore.config import Config
 
+from pushlane.aws.backoff import Backoff
+
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_events import EventBridgeClient
@@ -14,10 +16,17 @@ if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
 
-# Short of the shortest function timeout, retries included: a call that hangs must leave time to say so.
+# Two tries by the client, and at most two by our adapters on top: a call that hangs ends within the router's 30 s.
+# Our adapters build every request, and the service checks it again; boto3's own check costs 0.3 ms a call.
 _CONFIG: Final = Config(
-    connect_timeout=2, read_timeout=5, retries={"mode": "standard", "max_attempts": 3}, tcp_keepalive=True
+    connect_timeout=2,
+    read_timeout=4,
+    retries={"mode": "standard", "total_max_attempts": 2},
+    tcp_keepalive=True,
+    parameter_validation=False,
 )
+
+ADAPTER_BACKOFF: Final = Backoff(sends_max=2)
 
 
 @cache

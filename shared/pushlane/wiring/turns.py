@@ -37,7 +37,7 @@ def turn_ports(settings: RouterSettings | SweepSettings) -> TurnPorts:
         Table.CONFIG: settings.config_table,
     }
     return TurnPorts(
-        store=DynamoItemStore(dynamodb, tables),
+        store=DynamoItemStore(dynamodb, tables, backoff=clients.ADAPTER_BACKOFF),
         sender=SqsSender(clients.sqs(), fair_queues=settings.stage != "local"),
         clock=clock,
         wakeups_queue_url=settings.wakeups_queue_url,

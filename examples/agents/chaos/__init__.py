@@ -1,0 +1,1 @@
+"""The chaos agent, for local tests only."""

@@ -1,0 +1,49 @@
+"""What can go wrong for a producer; every message says what to do next."""
+
+from collections.abc import Collection
+
+from pushlane.model.errors import PushlaneError
+
+
+class InvalidSubmission(PushlaneError):
+    """The task was not sent because it breaks the event schema. `field` is its JSON path, as in `$.data.tier`."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+class SubmissionRefused(PushlaneError):
+    """The door did not take the task, or did not answer. A repeat with the same idempotency key is safe."""
+
+    def __init__(self, door: str, idempotency_key: str, reason: str) -> None:
+        super().__init__(f"door {door}: {reason}; submit again with idempotency_key={idempotency_key!r}")
+        self.door = door
+        self.idempotency_key = idempotency_key
+        self.reason = reason
+
+
+class TaskUnknown(PushlaneError):
+    """No such task. A submission becomes a task when the router has accepted it, usually within a second."""
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__(f"task {task_id}: not found; was it refused? Refused events are in the quarantine queue")
+        self.task_id = task_id
+
+
+class StillRunning(PushlaneError):
+    """The time to wait is over and these tasks have not ended. Nothing happened to them: wait again."""
+
+    def __init__(self, task_ids: Collection[str], timeout_seconds: float) -> None:
+        some = ", ".join(sorted(task_ids)[:3])
+        super().__init__(f"{len(task_ids)} task(s) not finished after {timeout_seconds:g} s: {some}; wait again")
+        self.task_ids = frozenset(task_ids)
+
+
+class ResultUnavailable(PushlaneError):
+    """The task has no result to read: it has not succeeded, or its stored result is gone or damaged."""
+
+
+class NotInstalled(PushlaneError):
+    """No Pushlane was found where the outputs of its stacks were looked for."""

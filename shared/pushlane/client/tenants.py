@@ -1,0 +1,59 @@
+"""The registered tenants: who may submit."""
+
+import msgspec
+from msgspec import Struct
+
+from pushlane.client.errors import InvalidSubmission
+from pushlane.model.ids import Identifier
+from pushlane.ports import Absent, ConditionFailed, ItemStore, Put, Scalar, Table
+from pushlane.state.items import VERSION, text
+from pushlane.state.keys import TENANTS, tenant_key
+
+ACTIVE = "active"
+TENANTS_MAX = 10_000
+
+
+class Tenant(Struct, frozen=True, kw_only=True):
+    """One tenant as registered."""
+
+    tenant_id: str
+    status: str
+    created_at_ms: int | None
+
+
+def add_tenant(store: ItemStore, tenant_id: str, now_ms: int) -> bool:
+    """Register a tenant; False when it was there already (nothing changes). Raises `InvalidSubmission`.
+
+    Running routers know it within a second.
+    """
+    key = tenant_key(_checked(tenant_id))
+    attributes: dict[str, Scalar] = {"v": VERSION, "tenant_id": tenant_id, "status": ACTIVE, "created_at_ms": now_ms}
+    try:
+        store.write(Put(key, attributes, (Absent(),)))
+    except ConditionFailed:
+        return False
+    return True
+
+
+def all_tenants(store: ItemStore) -> tuple[Tenant, ...]:
+    """Every registered tenant, by id."""
+    items = store.query(Table.CONFIG, TENANTS, limit=TENANTS_MAX)
+    return tuple(
+        Tenant(
+            tenant_id=item.key.sk,
+            status=text(item.attributes, "status"),
+            created_at_ms=_created(item.attributes.get("created_at_ms")),
+        )
+        for item in items
+    )
+
+
+def _created(value: object) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def _checked(tenant_id: str) -> str:
+    try:
+        return msgspec.convert(tenant_id, Identifier)
+    except msgspec.ValidationError as error:
+        raise InvalidSubmission("tenant_id", f"{tenant_id!r}: {error}") from error

@@ -1,0 +1,129 @@
+"""Deploy the CDK app to a local AWS: bootstrap and synth side by side, then every stack from the one assembly."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from pushlane.local.cdk_command import Step, cdk_command, cdk_environment, run_step
+from pushlane.local.endpoint import LOCAL_ACCOUNT_ID, LocalAws
+
+STEP_TIMEOUT_SECONDS = 300.0
+CONCURRENCY = 4
+
+Outputs = Mapping[str, Mapping[str, str]]
+Progress = Callable[[str], None]
+ContextValue = str | int | float | bool
+
+
+@dataclass(frozen=True)
+class CdkApp:
+    """A CDK app: the folder with `app.py`, `cdk.json` and `node_modules`, and the context to synthesise it with."""
+
+    root: Path
+    context: Mapping[str, ContextValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What a deployment gave: the outputs by stack and name, and how long each phase took."""
+
+    outputs: Outputs
+    seconds: Mapping[str, float]
+
+    def output(self, name: str) -> str:
+        """The one output of this name in any stack. Raises KeyError, listing the names that there are."""
+        found = [values[name] for values in self.outputs.values() if name in values]
+        if len(found) != 1:
+            known = ", ".join(sorted(f"{stack}.{key}" for stack, values in self.outputs.items() for key in values))
+            raise KeyError(f"{len(found)} stacks have an output {name}; there are: {known}")
+        return found[0]
+
+
+def deploy(app: CdkApp, aws: LocalAws, work_dir: Path, progress: Progress = print) -> Deployment:
+    """Bootstrap, synthesise and deploy every stack. Assembly, outputs and logs go to `work_dir`.
+
+    Deploying again changes what changed. Raises DeployFailed.
+    """
+    work_dir = work_dir.absolute()
+    with ThreadPoolExecutor(max_workers=2) as side_by_side:
+        bootstrapping = side_by_side.submit(_timed, lambda: bootstrap(app, aws, work_dir))
+        synthesising = side_by_side.submit(_timed, lambda: synthesise(app, aws, work_dir))
+        seconds = {"bootstrap": bootstrapping.result(), "synth": synthesising.result()}
+    progress(f"bootstrapped in {seconds['bootstrap']:.1f} s, synthesised in {seconds['synth']:.1f} s")
+    seconds["deploy"] = _timed(lambda: deploy_assembly(app, aws, work_dir))
+    outputs = read_outputs(work_dir)
+    progress(f"deployed {len(outputs)} stacks in {seconds['deploy']:.1f} s")
+    return Deployment(outputs=outputs, seconds=seconds)
+
+
+def bootstrap(app: CdkApp, aws: LocalAws, work_dir: Path) -> None:
+    """Create what CDK deployments need in an account. Costs no synth: it runs in a folder that has no app."""
+    empty = work_dir / "bootstrap"
+    empty.mkdir(parents=True, exist_ok=True)
+    command = cdk_command(app.root, "bootstrap", f"aws://{LOCAL_ACCOUNT_ID}/{aws.region}")
+    run_step(_step("bootstrap", command, empty, cdk_environment(aws), work_dir), aws)
+
+
+def synthesise(app: CdkApp, aws: LocalAws, work_dir: Path) -> Path:
+    """Write the cloud assembly to `work_dir`/cdk.out and return that folder.
+
+    Runs the app itself, as the CDK command line does, and so saves starting it.
+    """
+    assembly = work_dir / "cdk.out"
+    shutil.rmtree(assembly, ignore_errors=True)
+    environment = {
+        **cdk_environment(aws),
+        "CDK_OUTDIR": str(assembly),
+        "CDK_CONTEXT_JSON": json.dumps({**configured_context(app.root), **app.context}),
+    }
+    run_step(_step("synth", [sys.executable, "app.py"], app.root, environment, work_dir), aws)
+    return assembly
+
+
+def deploy_assembly(app: CdkApp, aws: LocalAws, work_dir: Path) -> None:
+    """Deploy every stack of the assembly in `work_dir`, and write their outputs beside it."""
+    outputs_file = work_dir / "outputs.json"
+    outputs_file.unlink(missing_ok=True)
+    flags = ["--require-approval", "never", "--concurrency", str(CONCURRENCY), "--progress", "events"]
+    places = ["--app", str(work_dir / "cdk.out"), "--outputs-file", str(outputs_file)]
+    command = cdk_command(app.root, "deploy", "--all", *flags, *places)
+    run_step(_step("deploy", command, work_dir, cdk_environment(aws), work_dir), aws)
+
+
+def configured_context(root: Path) -> dict[str, object]:
+    """The context that `cdk.json` sets; none when there is no such file."""
+    file = root / "cdk.json"
+    settings: dict[str, dict[str, object]] = json.loads(file.read_text()) if file.exists() else {}
+    return settings.get("context", {})
+
+
+def read_outputs(work_dir: Path) -> dict[str, dict[str, str]]:
+    """The outputs of the last deployment by stack and name; empty when no stack has any."""
+    file = work_dir / "outputs.json"
+    return msgspec.json.decode(file.read_bytes(), type=dict[str, dict[str, str]]) if file.exists() else {}
+
+
+def _step(phase: str, command: list[str], cwd: Path, environment: Mapping[str, str], work_dir: Path) -> Step:
+    return Step(
+        phase=phase,
+        command=command,
+        cwd=cwd,
+        environment=environment,
+        log_path=work_dir / f"{phase}.log",
+        timeout_seconds=STEP_TIMEOUT_SECONDS,
+    )
+
+
+def _timed(work: Callable[[], object]) -> float:
+    started = time.monotonic()
+    work()
+    return time.monotonic() - started

@@ -1,0 +1,109 @@
+"""Pickup latency of Pushlane beside its floor, measured alike.
+
+Pickup: from the moment PutEvents returned success to the time that the agent's code takes first thing. Samples of both
+kinds alternate, one in flight at a time, on the same warm machine, so they meet the same conditions.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from msgspec import Struct
+
+from pushlane.client import Client, ResultUnavailable, TaskRecord
+from pushlane.local.floor import Floor, deployed_floor
+from pushlane.local.percentiles import Percentiles
+from pushlane.model.task import Door
+
+if TYPE_CHECKING:
+    from boto3.session import Session
+
+WARM_UPS: Final = 3
+AGENT_CODE: Final = "agent code"
+ATTEMPT_START: Final = "attempt start"
+TIMEOUT_SECONDS: Final = 30.0
+# The first look comes late enough not to compete with the hops that are measured.
+_FIRST_LOOK_SECONDS: Final = 0.1
+_LOOK_SECONDS: Final = 0.025
+
+T = TypeVar("T")
+
+
+class PickupComparison(Struct, frozen=True, kw_only=True):
+    """Both distributions and how many times the floor Pushlane takes. `clock`: who said when Pushlane's tasks ran."""
+
+    pushlane: Percentiles
+    floor: Percentiles
+    ratio_p50: float
+    ratio_p99: float
+    clock: str
+
+
+class NotPickedUp(RuntimeError):
+    """A sample did not run in time: something is broken or badly overloaded."""
+
+
+def measure(client: Client, session: "Session", *, samples: int, tenant_id: str) -> PickupComparison:
+    """Alternate `samples` no-op chaos tasks of a registered tenant with as many passes over the floor, which is
+    deployed for that time. Needs the chaos agent; the first few of each kind warm the functions and do not count.
+    """
+    clocks: set[str] = set()
+    pushlane: list[float] = []
+    floor: list[float] = []
+    with deployed_floor(session) as deployed:
+        for _ in range(WARM_UPS + samples):
+            pickup_ms, clock = _task_pickup(client, tenant_id)
+            clocks.add(clock)
+            pushlane.append(pickup_ms)
+            floor.append(_floor_pickup_ms(deployed))
+    return compared(pushlane[WARM_UPS:], floor[WARM_UPS:], " and ".join(sorted(clocks)))
+
+
+def compared(pushlane_ms: Sequence[float], floor_ms: Sequence[float], clock: str) -> PickupComparison:
+    """The comparison of two lists of pickups."""
+    pushlane, floor = Percentiles.of(pushlane_ms), Percentiles.of(floor_ms)
+    return PickupComparison(
+        pushlane=pushlane,
+        floor=floor,
+        ratio_p50=round(pushlane.p50 / max(floor.p50, 1.0), 3),
+        ratio_p99=round(pushlane.p99 / max(floor.p99, 1.0), 3),
+        clock=clock,
+    )
+
+
+def ran_at_ms(client: Client, record: TaskRecord) -> tuple[int, str]:
+    """When the task ran and by whose clock: the agent code's own word in its result, else the attempt's start."""
+    told = client.result(record).get("ran_at_ms")
+    if isinstance(told, int):
+        return told, AGENT_CODE
+    if record.started_at_ms is None:
+        raise ResultUnavailable(f"task {record.task_id} does not say when it ran")
+    return record.started_at_ms, ATTEMPT_START
+
+
+def _task_pickup(client: Client, tenant_id: str) -> tuple[float, str]:
+    order = {"tenant_id": tenant_id, "task_type": "chaos", "payload": {"do": "echo"}}
+    sent = client.submit(order, door=Door.EVENTBRIDGE)
+    record = _look(lambda: _ended(client, sent.task_id), f"task {sent.task_id}")
+    at_ms, clock = ran_at_ms(client, record)
+    return max(0, at_ms - sent.returned_at_ms), clock
+
+
+def _ended(client: Client, task_id: str) -> TaskRecord | None:
+    record = client.tasks([task_id]).get(task_id)
+    return record if record is not None and record.terminal else None
+
+
+def _floor_pickup_ms(floor: Floor) -> float:
+    sample, returned_at_ms = floor.send()
+    return max(0, _look(lambda: floor.ran_at_ms(sample), "a floor sample") - returned_at_ms)
+
+
+def _look(ask: Callable[[], T | None], what: str) -> T:
+    time.sleep(_FIRST_LOOK_SECONDS)
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while (answer := ask()) is None:
+        if time.monotonic() > deadline:
+            raise NotPickedUp(f"{what} did not run within {TIMEOUT_SECONDS:g} s; look at the functions' logs")
+        time.sleep(_LOOK_SECONDS)
+    return answer

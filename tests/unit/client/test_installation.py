@@ -1,0 +1,95 @@
+"""The outputs of the stacks become an installation, or an error that says what is missing."""
+
+import json
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from pushlane.client import Installation, NotInstalled
+from pushlane.client.installation import output_name, stack_prefix
+from tests.unit.client.doubles import INSTALLATION
+
+STACKS = {
+    "Pushlane-Local-State": {
+        "TasksTable": "tasks",
+        "AttemptsTable": "attempts",
+        "SchedulerTable": "scheduler",
+        "ConfigTable": "config",
+        "ClaimsBucket": "claims",
+        "DlqUrls": "queue/dlq-a",
+    },
+    "Pushlane-Local-Channels": {
+        "IngressBusName": "ingress",
+        "FactsBusName": "facts",
+        "IntakeTopicArn": "arn:topic",
+        "StreamName": "stream",
+        "IntakeQueueUrls": "queue/0,queue/1",
+        "ResultsQueueUrl": "queue/results",
+        "WakeupsQueueUrl": "queue/wakeups",
+        "QuarantineQueueUrl": "queue/quarantine",
+        "DlqUrls": "queue/dlq-b",
+    },
+}
+
+
+class Stacks:
+    """CloudFormation with these stacks."""
+
+    def __init__(self, stacks: dict[str, dict[str, str]]) -> None:
+        self._stacks = stacks
+
+    def get_paginator(self, name: str) -> "Stacks":
+        assert name == "describe_stacks"
+        return self
+
+    def paginate(self) -> list[dict[str, Any]]:
+        return [
+            {"Stacks": [{"StackName": name, "Outputs": _outputs(outputs)}]} for name, outputs in self._stacks.items()
+        ]
+
+
+def _outputs(outputs: dict[str, str]) -> list[dict[str, str]]:
+    return [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items()]
+
+
+def test_lists_of_equal_name_in_several_stacks_are_joined() -> None:
+    assert Installation.from_stacks("local", STACKS) == INSTALLATION
+
+
+def test_the_outputs_file_of_cdk_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "outputs.json"
+    file.write_text(json.dumps(STACKS))
+    assert Installation.from_outputs_file("local", file) == INSTALLATION
+
+
+def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(NotInstalled, match="--outputs-file"):
+        Installation.from_outputs_file("local", tmp_path / "none.json")
+
+
+def test_missing_outputs_are_named() -> None:
+    with pytest.raises(NotInstalled, match="FactsBusName"):
+        Installation.from_stacks("local", {"one": STACKS["Pushlane-Local-State"]})
+
+
+def test_only_the_stacks_of_the_stage_are_looked_at() -> None:
+    others = {"Other": {"TasksTable": "theirs"}, "Pushlane-Dev-State": {"TasksTable": "dev"}}
+    cloudformation = cast(Any, Stacks({**STACKS, **others}))
+    assert Installation.from_cloudformation("local", cloudformation) == INSTALLATION
+
+
+def test_no_stack_of_the_stage_is_an_error() -> None:
+    with pytest.raises(NotInstalled, match="Pushlane-Prod-"):
+        Installation.from_cloudformation("prod", cast(Any, Stacks(STACKS)))
+
+
+def test_names_follow_one_rule() -> None:
+    assert output_name("intake_queue_urls") == "IntakeQueueUrls"
+    assert stack_prefix("dev") == "Pushlane-Dev-"
+
+
+def test_every_field_has_its_output() -> None:
+    outputs = {name for stack in STACKS.values() for name in stack}
+    assert outputs == {output_name(field.name) for field in msgspec.structs.fields(Installation)} - {"Stage"}
