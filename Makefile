@@ -40,7 +40,7 @@ test: check ## Everything that CI runs, except the long tests (12 minutes at mos
 	$(PYTEST) -m "e2e and not long"
 
 test-long: setup ## The long tests
-	$(PYTEST) -m long
+	$(PYTEST) -m long || test $$? -eq 5 # 5: there is none, which is no failure
 
 lock: setup ## Recompile the lock files
 	$(RUN) python tools/lock.py

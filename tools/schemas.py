@@ -12,7 +12,7 @@ from pushlane.model.events import Dispatch, Fact, Nudge, SubmitTask, WakeUp
 from pushlane.model.task import ENTRY_STATES, TRANSITIONS, Status
 
 ROOT = Path(__file__).resolve().parent.parent
-EVENTS = {
+EVENTS: dict[str, type[msgspec.Struct]] = {
     "submit-task.v1": SubmitTask,
     "fact.v1": Fact,
     "dispatch.v1": Dispatch,

@@ -19,9 +19,7 @@ def test_a_tasks_life_is_told_on_the_bus(deployed: Deployed) -> None:
     rule = f"e2e-{uuid4().hex[:8]}"
     bus = deployed.installation.facts_bus_name
     deployed.aws.events.put_rule(Name=rule, EventBusName=bus, EventPattern=json.dumps({"source": ["pushlane"]}))
-    deployed.aws.events.put_targets(
-        Rule=rule, EventBusName=bus, Targets=[{"Id": "queue", "Arn": deployed.arn(queue)}]
-    )
+    deployed.aws.events.put_targets(Rule=rule, EventBusName=bus, Targets=[{"Id": "queue", "Arn": deployed.arn(queue)}])
     submitted = deployed.client.submit(
         {"tenant_id": "birch", "task_type": "chaos", "tier": "high", "payload": {"do": "echo", "value": 1}}
     )

@@ -12,10 +12,11 @@ from pushlane.aws.queues import SqsSender
 from pushlane.client import SubmitData
 from pushlane.model.events import Dispatch
 from pushlane.model.task import Status
-from pushlane.ports import Put, Update
+from pushlane.ports import Put, Scalar, Update
 from pushlane.router.app import Router, RouterPorts
 from pushlane.router.push import Pusher
 from pushlane.router.quarantine import Quarantine
+from pushlane.router.remembered import RememberedPools
 from pushlane.router.tenants import TenantDirectory
 from pushlane.router.turn import TurnPorts
 from pushlane.state import keys
@@ -45,7 +46,13 @@ def test_eight_routers_at_once_never_exceed_capacity_and_dispatch_each_task_once
     pool, slots, tasks = f"pool-{uuid.uuid4().hex[:8]}", 7, 80
     queue = deployed.queue()
     key = keys.agent_key(pool, "one")
-    capable = {"agent_id": "one", "pool": pool, "capabilities": ["echo"], "slots": slots, "queue_url": queue}
+    capable: dict[str, Scalar] = {
+        "agent_id": "one",
+        "pool": pool,
+        "capabilities": ["echo"],
+        "slots": slots,
+        "queue_url": queue,
+    }
     deployed.store.write(Put(key, {**capable, "status": "ACTIVE", "used": 0, "revision": 0}))
     deployed.store.write(Update(keys.wake_key(pool), set={"due_ms": 2**45, "generation": 1}))
     replans: list[int] = []
@@ -78,6 +85,7 @@ def _router(deployed: Deployed, replans: list[int]) -> Router:
         wakeups_queue_url=deployed.installation.wakeups_queue_url,
         new_token=lambda: uuid.uuid4().hex,
         back_off=counted,
+        remembered=RememberedPools(),
     )
     return Router(
         RouterPorts(

@@ -4,19 +4,15 @@ import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pushlane.client import SubmitData
 from pushlane.model.task import Status
 from tests.e2e.conftest import Deployed, eventually
 
 pytestmark = pytest.mark.e2e
-
-
-def chaos(**payload: Any) -> SubmitData:
-    return SubmitData(tenant_id="atlas", task_type="chaos", payload=payload, retry={"backoff_seconds": 0.2})  # type: ignore[arg-type]  # converted by the client
 
 
 def test_a_throwing_agent_is_retried_and_then_fails_with_its_error(deployed: Deployed) -> None:
@@ -69,13 +65,14 @@ def _started(deployed: Deployed, task_id: str) -> bool:
 
 def workers(emulator_pid: int) -> list[int]:
     """The emulator's child processes: its Lambda workers."""
-    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(emulator_pid)], capture_output=True, text=True, check=False)
+    found = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(emulator_pid)], capture_output=True, text=True, check=False
+    )
     return [int(pid) for pid in found.stdout.split()]
 
 
 def _runs_chaos(pid: int) -> bool:
     try:
-        with open(f"/proc/{pid}/environ", "rb") as environ:
-            return b"PUSHLANE_AGENT_ID=chaos" in environ.read()
+        return b"PUSHLANE_AGENT_ID=chaos" in Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
         return False

@@ -25,7 +25,7 @@ class ClaimCheck(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def as_claim_check(value: Mapping[str, Any]) -> ClaimCheck | None:
-    """The claim check that `value` is, or None for an ordinary object. Raises `msgspec.ValidationError` if malformed."""
+    """The claim check that `value` is, None for an ordinary object. Raises `msgspec.ValidationError` if malformed."""
     if FIELD not in value:
         return None
     if len(value) != 1:

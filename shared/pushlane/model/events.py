@@ -1,6 +1,6 @@
 """The versioned events: what producers send, what travels inside, and the facts that are published.
 
-Every event is an envelope `{"metadata": {...}, "data": {...}}`. JSON Schemas are generated from here into `docs/events/`.
+Every event is an envelope `{"metadata": {...}, "data": {...}}`. The JSON Schemas in `docs/events/` come from here.
 A field added later has a default; a field that changes its meaning gets a new version.
 """
 

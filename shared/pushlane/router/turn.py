@@ -4,12 +4,14 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 
 from pushlane.model.errors import TurnContended
 from pushlane.model.events import WakeUp
 from pushlane.ports import Clock, ItemStore, Message, MessageSender, TransactionCancelled
 from pushlane.router.push import Pusher
+from pushlane.router.remembered import RememberedPools, only_dispatches_arrivals
 from pushlane.router.resolution import Resolution, Resolved, committed, input_key, judge
 from pushlane.scheduling.decisions import Complete, Dispatch, Fail, Park, Plan, Retry
 from pushlane.scheduling.plan import plan
@@ -36,6 +38,7 @@ class TurnPorts(Struct, frozen=True, kw_only=True):
     wakeups_queue_url: str
     new_token: Callable[[], str]
     back_off: Callable[[int], None]
+    remembered: RememberedPools
 
 
 class Turn:
@@ -72,9 +75,8 @@ class Turn:
     def _round(self, pending: list[Input]) -> tuple[dict[str, Resolved], bool]:
         """One snapshot, one plan, one commit. The flag says whether another look is due."""
         now_ms = self._ports.clock.now_ms()
-        snapshot = self._load(pending)
-        planned = plan(snapshot, pending, now_ms, dispatch=self.replans <= REPLANS_MAX)
-        wake_due_ms = None if planned.wake_due_ms is None else min(planned.wake_due_ms, now_ms + WAKE_HOP_MS)
+        snapshot, planned = self._plan(pending, now_ms)
+        wake_due_ms = self._wake_due_ms(planned, now_ms)
         if not planned.decisions and wake_due_ms is None:
             return {input_key(one): Resolved(Resolution.MOOT) for one in pending}, False
         commit = self._compile(snapshot, planned, now_ms, wake_due_ms)
@@ -83,26 +85,41 @@ class Turn:
         try:
             self._ports.store.transact(commit.operations, self._ports.new_token())
         except TransactionCancelled as cancelled:
+            self._ports.remembered.forget(self._pool)
             return self._cancelled(cancelled, commit), True
+        self._ports.remembered.keep(snapshot, commit.decisions, wake_due_ms)
         self._next_due_ms = None
         unpushed = self._pusher.push(commit.decisions, snapshot, now_ms)
         return self._committed(pending, commit, unpushed), _look_again(commit)
 
-    def _load(self, pending: Sequence[Input]) -> PoolSnapshot:
+    def _plan(self, pending: Sequence[Input], now_ms: int) -> tuple[PoolSnapshot, Plan]:
+        """A plan from memory if that is all it takes, else from a fresh read."""
+        remembered = None if self.replans else self._ports.remembered.recall(self._pool, pending, now_ms)
+        if remembered is not None:
+            planned = plan(remembered, pending, now_ms)
+            if only_dispatches_arrivals(planned):
+                return remembered, planned
+        snapshot = self._load(pending, now_ms)
+        return snapshot, plan(snapshot, pending, now_ms, dispatch=self.replans <= REPLANS_MAX)
+
+    def _wake_due_ms(self, planned: Plan, now_ms: int) -> int | None:
+        """When the wake-up to record comes: the one sent by an earlier try of this turn, if it does for this one."""
+        if planned.wake_due_ms is None:
+            return None
+        sent_ms = self._wake_sent_ms
+        if sent_ms is not None and now_ms < sent_ms <= planned.wake_due_ms:
+            return sent_ms
+        return min(planned.wake_due_ms, now_ms + WAKE_HOP_MS)
+
+    def _load(self, pending: Sequence[Input], now_ms: int) -> PoolSnapshot:
         freeing: dict[str, int] = {}
         for one in pending:
             agent_id = _held(one)
             if agent_id is not None:
                 freeing[agent_id] = freeing.get(agent_id, 0) + 1
         snapshot = load_pool(self._ports.store, self._pool, freeing)
-        return PoolSnapshot(
-            pool=snapshot.pool,
-            agents=snapshot.agents,
-            shapes=snapshot.shapes,
-            lanes=snapshot.lanes,
-            wake=snapshot.wake,
-            next_due_ms=self._next_due_ms,
-        )
+        self._ports.remembered.forget(self._pool)
+        return msgspec.structs.replace(snapshot, read_at_ms=now_ms, next_due_ms=self._next_due_ms)
 
     def _compile(self, snapshot: PoolSnapshot, planned: Plan, now_ms: int, wake_due_ms: int | None) -> Commit:
         parks = {keys.lane_of(d.entry) for d in planned.decisions if isinstance(d, Park)}
@@ -111,7 +128,7 @@ class Turn:
 
     def _arm(self, snapshot: PoolSnapshot, due_ms: int, now_ms: int) -> None:
         """Send the wake-up before it is recorded: if we die in between, an extra turn runs, and none is missed."""
-        if self._wake_sent_ms is not None and self._wake_sent_ms <= due_ms:
+        if due_ms == self._wake_sent_ms:
             return
         wake = WakeUp(pool=self._pool, generation=snapshot.wake.generation + 1, due_ms=due_ms)
         delay_seconds = max(0, math.ceil((due_ms - now_ms) / 1_000))

@@ -80,6 +80,7 @@ class PoolSnapshot(Struct, frozen=True, kw_only=True):
     shapes: tuple[ShapeView, ...] = ()
     lanes: tuple[LaneView, ...] = ()
     wake: WakeView = WakeView()
+    read_at_ms: int = 0
     # Only loaded by a turn that a wake-up or the sweep started: the earliest instant at which something falls due.
     next_due_ms: int | None = None
 

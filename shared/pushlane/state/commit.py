@@ -4,7 +4,7 @@ into one operation each, because a transaction may not touch an item twice.
 Conditions lean on limits, never on versions of shared items, so that many turns commit side by side.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -144,6 +144,16 @@ class _Fold:
             conditions += (Equals("status", AgentStatus.ACTIVE.value), Equals("slots", agent.slots), limit)
         delta = {"used": reserved - released, "revision": 1}
         return Update(keys.agent_key(self.snapshot.pool, agent_id), add=delta, conditions=conditions)
+
+
+def slot_changes(decisions: Sequence[Decision]) -> dict[str, int]:
+    """By agent: slots that the decisions take, less those that they give back."""
+    changes: dict[str, int] = {}
+    for decision in decisions:
+        agent_id = _agent_of(decision)
+        if agent_id is not None:
+            changes[agent_id] = changes.get(agent_id, 0) + (1 if isinstance(decision, Dispatch) else -1)
+    return changes
 
 
 def _agent_of(decision: Decision) -> str | None:

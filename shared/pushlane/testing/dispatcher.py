@@ -1,10 +1,10 @@
 """A whole Pushlane in one process: the real router, agents' runtime, lifecycle and sweep over in-memory ports.
 
-    dispatcher = InMemoryDispatcher()
-    dispatcher.register(my_agent, agent_id="one", slots=2)
-    task_id = dispatcher.submit(task_type="echo", payload={"say": "hello"})
-    dispatcher.run_until_idle()
-    assert dispatcher.result(task_id) == {"said": "hello"}
+dispatcher = InMemoryDispatcher()
+dispatcher.register(my_agent, agent_id="one", slots=2)
+task_id = dispatcher.submit(task_type="echo", payload={"say": "hello"})
+dispatcher.run_until_idle()
+assert dispatcher.result(task_id) == {"said": "hello"}
 """
 
 from collections.abc import Mapping
@@ -19,11 +19,12 @@ from pushlane.model.errors import PushlaneError, StoreUnavailable
 from pushlane.model.events import Fact
 from pushlane.model.ids import keyed_task_id, unkeyed_task_id
 from pushlane.model.task import DEFAULT_POOL, Door
-from pushlane.ports import Attributes, Change, Item, Message, Put, Table, Update
+from pushlane.ports import Attributes, Change, Item, Message, Put, Scalar, Table, Update
 from pushlane.router.app import Router, RouterPorts
 from pushlane.router.lifecycle import LifecyclePorts, publish_changes
 from pushlane.router.push import Pusher
 from pushlane.router.quarantine import Quarantine
+from pushlane.router.remembered import RememberedPools
 from pushlane.router.sweep import Swept, sweep
 from pushlane.router.tenants import TenantDirectory
 from pushlane.router.turn import TurnPorts
@@ -71,6 +72,7 @@ class InMemoryDispatcher:
             wakeups_queue_url=WAKEUPS,
             new_token=lambda: f"token-{self._next()}",
             back_off=lambda _replan: None,
+            remembered=RememberedPools(),
         )
         self.pusher = Pusher(self.store, self.sender, _signing_key)
         self.router = self.new_router()
@@ -81,7 +83,7 @@ class InMemoryDispatcher:
         """One more router over the same state, as another Lambda environment would be."""
         return Router(
             RouterPorts(
-                turn=self.turn,
+                turn=msgspec.structs.replace(self.turn, remembered=RememberedPools()),
                 pusher=self.pusher,
                 tenants=TenantDirectory(self.store, self.clock),
                 quarantine=Quarantine(self.store, self.sender, self.clock, QUARANTINE),
@@ -104,7 +106,7 @@ class InMemoryDispatcher:
     ) -> None:
         """Register an agent; without `capabilities` it can do its task types."""
         queue_url = f"queue/agent/{agent_id}"
-        attributes = {
+        attributes: dict[str, Scalar] = {
             "agent_id": agent_id,
             "pool": pool,
             "capabilities": list(capabilities or definition.task_types),

@@ -13,6 +13,7 @@ from pushlane.aws.queues import SqsSender
 from pushlane.aws.secrets import signing_key
 from pushlane.ports import Table
 from pushlane.router.push import Pusher
+from pushlane.router.remembered import RememberedPools
 from pushlane.router.turn import TurnPorts
 from pushlane.settings.functions import RouterSettings, SweepSettings
 from pushlane.wiring import clients
@@ -43,6 +44,7 @@ def turn_ports(settings: RouterSettings | SweepSettings) -> TurnPorts:
         wakeups_queue_url=settings.wakeups_queue_url,
         new_token=lambda: uuid.uuid4().hex,
         back_off=back_off,
+        remembered=RememberedPools(),
     )
 
 

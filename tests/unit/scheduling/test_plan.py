@@ -18,6 +18,7 @@ from pushlane.scheduling.snapshot import (
     Arrival,
     Entry,
     Finished,
+    Input,
     LaneRef,
     LaneView,
     LeaseExpired,
@@ -66,7 +67,9 @@ def a_lane(*entries: Entry) -> LaneView:
     return LaneView(ref=ref, depth=len(entries), heads=entries, complete=True)
 
 
-def finished(task: Task, agent: str, kind: OutcomeKind = OutcomeKind.SUCCEEDED, epoch: int = 1, **more: object) -> Finished:
+def finished(
+    task: Task, agent: str, kind: OutcomeKind = OutcomeKind.SUCCEEDED, epoch: int = 1, **more: object
+) -> Finished:
     error = ErrorDetail(error_type="Boom", message="boom", **more) if kind is OutcomeKind.FAILED else None  # type: ignore[arg-type]
     outcome = Outcome(kind=kind, started_at_ms=NOW - 10, finished_at_ms=NOW, error=error)
     state = RetryState(entry=entry_of(task, epoch), retry=task.retry)
@@ -106,7 +109,9 @@ def test_an_arrival_goes_straight_to_a_free_agent() -> None:
         ([an_agent("a", 1, 3)], ParkReason.CAPACITY),
     ],
 )
-def test_an_arrival_that_no_agent_can_take_now_is_parked_with_the_reason(agents: list[Agent], reason: ParkReason) -> None:
+def test_an_arrival_that_no_agent_can_take_now_is_parked_with_the_reason(
+    agents: list[Agent], reason: ParkReason
+) -> None:
     [parked] = plan(a_pool(*agents), [Arrival(a_task(1))], NOW).decisions
     assert isinstance(parked, Park)
     assert parked.reason is reason
@@ -201,7 +206,9 @@ def test_a_lost_attempt_of_a_task_without_tries_left_fails_for_good() -> None:
         (NOW - 1, NOW + START_LEASE_MS),
     ],
 )
-def test_a_wake_up_is_armed_unless_one_that_is_still_ahead_covers_it(armed_ms: int | None, expected: int | None) -> None:
+def test_a_wake_up_is_armed_unless_one_that_is_still_ahead_covers_it(
+    armed_ms: int | None, expected: int | None
+) -> None:
     pool = a_pool(an_agent("a"), wake=WakeView(generation=1, due_ms=armed_ms))
     assert plan(pool, [Arrival(a_task(1))], NOW).wake_due_ms == expected
 
@@ -241,7 +248,7 @@ def test_plan_needs_no_clock_no_randomness_no_environment_and_no_network(monkeyp
         lanes=(a_lane(entry_of(a_task(3))),),
         shapes=(ShapeView(shape=shape_of(("work",)), capabilities=("work",), lanes=1),),
     )
-    inputs = [Arrival(a_task(1)), finished(a_task(2), "a", OutcomeKind.FAILED), expired(a_task(4))]
+    inputs: list[Input] = [Arrival(a_task(1)), finished(a_task(2), "a", OutcomeKind.FAILED), expired(a_task(4))]
     before = plan(pool, inputs, NOW)
     with monkeypatch.context() as patched:
         for module, names in {

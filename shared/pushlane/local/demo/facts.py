@@ -3,20 +3,21 @@
 import json
 import time
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from pushlane.model.events import FACT_SOURCE, Fact, FactName
+from pushlane.model.task import Status
 
 if TYPE_CHECKING:
     from boto3.session import Session
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_sqs import SQSClient
 
-TERMINAL: Final = (FactName.TASK_SUCCEEDED, FactName.TASK_FAILED)
+TERMINAL: Final = {FactName.TASK_SUCCEEDED: Status.SUCCEEDED, FactName.TASK_FAILED: Status.FAILED}
 _BATCH: Final = 10
 
 
@@ -31,10 +32,12 @@ class TerminalFacts:
 
     def __init__(self) -> None:
         self._by_task: dict[str, set[str]] = {}
+        self.statuses: dict[str, Status] = {}
 
     def add(self, fact: Fact) -> None:
         if fact.data.task_id and fact.metadata.name in TERMINAL:
             self._by_task.setdefault(fact.data.task_id, set()).add(fact.metadata.fact_id)
+            self.statuses[fact.data.task_id] = TERMINAL[fact.metadata.name]
 
     def missing(self, task_ids: Collection[str]) -> frozenset[str]:
         """Tasks of which no end was published."""
@@ -53,13 +56,14 @@ class FactsTap:
         self._queue_url = queue_url
         self.seen = TerminalFacts()
 
-    def drain(self) -> None:
-        """Take everything that is waiting now."""
+    def drain(self) -> Mapping[str, Status]:
+        """Take everything that is waiting now; returns all ends seen so far."""
         while messages := self._receive():
             for message in messages:
                 self.seen.add(msgspec.json.decode(message["Body"], type=_Event).detail)
             entries: Any = [{"Id": str(n), "ReceiptHandle": m["ReceiptHandle"]} for n, m in enumerate(messages)]
             self._sqs.delete_message_batch(QueueUrl=self._queue_url, Entries=entries)
+        return self.seen.statuses
 
     def wait_for(self, task_ids: Collection[str], timeout_seconds: float) -> frozenset[str]:
         """Drain until each task's end was seen or the time is over; returns the tasks still missing."""

@@ -101,23 +101,23 @@ class _Demonstration:
         for tenant_id in TENANTS:
             add_tenant(self._store, tenant_id, time.time_ns() // 1_000_000)
         with facts.subscribed(self._live.session, self._live.installation.facts_bus_name) as tap:
-            records = self._work(found)
-            digest_path = self._write_pages(found, records)
+            records = self._work(found, tap)
+            digest_path = self._write_pages(found, records, tap)
             self._show.say(f"measuring pickup at low load: {samples} tasks and {samples} passes over bare functions")
             comparison = measure(self._client, self._live.session, samples=samples, tenant_id=QUIET_TENANTS[0])
             observed = self._observe(records, tap)
         return self._report(observed, comparison, digest_path)
 
-    def _work(self, found: Sequence[documents.Document]) -> dict[str, TaskRecord]:
+    def _work(self, found: Sequence[documents.Document], tap: FactsTap) -> dict[str, TaskRecord]:
         """Submit everything, a wave at a time, and follow it until every task has ended."""
         planned = orders(found, documents.sections(found), self._run_id)
         self._show.say(f"submitting {len(planned)} tasks of {len(TENANTS)} tenants on {len(found)} documents")
         for wave in waves(planned):
             send(self._client, wave, self._ledger)
         self._show.say(f"doors took {len(self._ledger.submitted)} tasks, {len(self._ledger.repeated)} of them twice")
-        return self._follow()
+        return self._follow(tap)
 
-    def _write_pages(self, found: Sequence[documents.Document], records: dict[str, TaskRecord]) -> Path:
+    def _write_pages(self, found: Sequence[documents.Document], records: dict[str, TaskRecord], tap: FactsTap) -> Path:
         """The closing task of each quiet tenant; the first tenant's page becomes the digest."""
         self._show.say("writing the digest")
         closing = [
@@ -125,18 +125,18 @@ class _Demonstration:
             for tenant_id in QUIET_TENANTS
         ]
         send(self._client, closing, self._ledger)
-        records |= self._follow()
+        records |= self._follow(tap)
         path = self._place.output / "digest.md"
         pages.write_page(self._client, records[closing[0].task_id], found, path)
         return path
 
-    def _follow(self) -> dict[str, TaskRecord]:
+    def _follow(self, tap: FactsTap) -> dict[str, TaskRecord]:
         tenants = {task_id: order.data.tenant_id for task_id, order in self._ledger.orders.items()}
         chained = {
             chained: tenants[i] for i in self._ledger.submitted for chained in self._ledger.orders[i].chained_ids
         }
         submitted = {task_id: tenants[task_id] for task_id in self._ledger.submitted}
-        return follow(self._client, submitted | chained, news=self._show.progress)
+        return follow(self._client, tap, submitted | chained, news=self._show.progress)
 
     def _observe(self, records: dict[str, TaskRecord], tap: FactsTap) -> Observed:
         """Look at the tables, queues and facts once nothing moves any more."""

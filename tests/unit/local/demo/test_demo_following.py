@@ -74,27 +74,51 @@ def test_what_a_door_refuses_is_not_counted_as_submitted() -> None:
     assert not shut & ledger.repeated.keys()
 
 
-def followed(fake: FakeClient, expected: dict[str, str]) -> tuple[dict[str, TaskRecord], list[Any]]:
+class ScriptedEnds:
+    """Facts that arrive one step after the other."""
+
+    def __init__(self, *steps: dict[str, Status]) -> None:
+        self._steps = iter(steps)
+        self._seen: dict[str, Status] = {}
+
+    def drain(self) -> dict[str, Status]:
+        self._seen |= next(self._steps, {})
+        return self._seen
+
+
+def followed(fake: FakeClient, expected: dict[str, str], ends: ScriptedEnds) -> tuple[dict[str, TaskRecord], list[Any]]:
     shown: list[Any] = []
     times = iter(range(10_000))
     records = follow(
-        as_client(fake), expected, news=shown.append, pause=lambda _seconds: None, monotonic=lambda: next(times)
+        as_client(fake), ends, expected, news=shown.append, pause=lambda _seconds: None, monotonic=lambda: next(times)
     )
     return records, shown
 
 
-def test_following_ends_when_all_have() -> None:
-    reads = [{}, {"a": record("a", "x", Status.DISPATCHED)}, {"a": record("a", "x"), "b": record("b", "y")}]
-    records, shown = followed(FakeClient(reads=reads), {"a": "x", "b": "y"})
-    assert {one.status for one in records.values()} == {Status.SUCCEEDED}
-    assert shown[0] == {"x": {"SENT": 1}, "y": {"SENT": 1}}
-    assert shown[-1] == {"x": {"SUCCEEDED": 1}, "y": {"SUCCEEDED": 1}}
+def test_following_ends_when_every_end_was_published() -> None:
+    done = {"a": record("a", "x"), "b": record("b", "y", Status.FAILED)}
+    ends = ScriptedEnds({}, {"a": Status.SUCCEEDED}, {"b": Status.FAILED})
+    records, shown = followed(FakeClient(reads=[done]), {"a": "x", "b": "y"}, ends)
+    assert records == done
+    assert shown == [
+        {"x": {"SENT": 1}, "y": {"SENT": 1}},
+        {"x": {"SUCCEEDED": 1}, "y": {"SENT": 1}},
+        {"x": {"SUCCEEDED": 1}, "y": {"FAILED": 1}},
+    ]
+
+
+def test_an_end_whose_fact_is_lost_is_found_in_the_table() -> None:
+    records, shown = followed(FakeClient(reads=[{"a": record("a", "x")}]), {"a": "x"}, ScriptedEnds())
+    assert records["a"].status is Status.SUCCEEDED
+    assert shown[-1] == {"x": {"SUCCEEDED": 1}}
+    assert len(shown) <= following.LOOK_SECONDS + 1
 
 
 def test_following_gives_up_when_nothing_moves() -> None:
-    records, shown = followed(FakeClient(reads=[{"a": record("a", "x", Status.PARKED)}]), {"a": "x", "b": "y"})
+    fake = FakeClient(reads=[{"a": record("a", "x", Status.PARKED)}])
+    records, shown = followed(fake, {"a": "x", "b": "y"}, ScriptedEnds())
     assert records["a"].status is Status.PARKED
-    assert len(shown) <= following.STALL_SECONDS
+    assert len(shown) <= following.STALL_SECONDS + following.LOOK_SECONDS + 1
 
 
 def fact(task_id: str, name: FactName, fact_id: str) -> Fact:

@@ -1,0 +1,55 @@
+"""The stack outputs that clients, the command line and the end-to-end tests read. Their names are an interface."""
+
+from typing import Final
+
+import aws_cdk as cdk
+import jsii
+from constructs import Construct
+
+from pushlane.cdk.channels import Channels
+from pushlane.cdk.queues import DeadLetterQueue
+from pushlane.cdk.state import State
+
+_DEAD_LETTERS: Final = "DlqUrls"
+
+
+def state_outputs(state: State) -> None:
+    """Names of the tables and the claims bucket."""
+    _output(state, "TasksTable", state.tasks.table_name)
+    _output(state, "AttemptsTable", state.attempts.table_name)
+    _output(state, "SchedulerTable", state.scheduler.table_name)
+    _output(state, "ConfigTable", state.configuration.table_name)
+    _output(state, "ClaimsBucket", state.claims.bucket_name)
+
+
+def channel_outputs(channels: Channels) -> None:
+    """Names, ARNs and URLs of the doors, of the facts and of the queues that operators look into."""
+    _output(channels, "IngressBusName", channels.ingress_bus.event_bus_name)
+    _output(channels, "FactsBusName", channels.facts_bus.event_bus_name)
+    _output(channels, "IntakeTopicArn", channels.intake_topic.topic_arn)
+    _output(channels, "AnnouncementsTopicArn", channels.announcements.topic_arn)
+    _output(channels, "IntakeQueueUrls", ",".join(queue.queue_url for queue in channels.intake_queues))
+    _output(channels, "StreamName", channels.stream.stream_name)
+    _output(channels, "ResultsQueueUrl", channels.results.queue_url)
+    _output(channels, "WakeupsQueueUrl", channels.wakeups.queue_url)
+    _output(channels, "QuarantineQueueUrl", channels.quarantine.queue_url)
+
+
+def dead_letter_output(stack: cdk.Stack) -> None:
+    """The URLs of all dead-letter queues of a stack, comma-separated, those that are added later included."""
+    _output(stack, _DEAD_LETTERS, cdk.Lazy.string(_DeadLetterUrls(stack)))
+
+
+@jsii.implements(cdk.IStableStringProducer)
+class _DeadLetterUrls:
+    def __init__(self, stack: cdk.Stack) -> None:
+        self._stack = stack
+
+    def produce(self) -> str:
+        found = [one for one in self._stack.node.find_all() if isinstance(one, DeadLetterQueue)]
+        return ",".join(queue.queue_url for queue in found if not queue.node.path.endswith("/Quarantine"))
+
+
+def _output(scope: Construct, name: str, value: str) -> None:
+    """Outputs lie in the stack itself, so that their names carry no path."""
+    cdk.CfnOutput(cdk.Stack.of(scope), name, value=value)

@@ -1,0 +1,97 @@
+"""A Lambda function from a Python module: bundled without Docker, with its own role and its own log group."""
+
+import platform
+import sys
+from typing import Any, Final
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from pushlane.cdk.bundling import Bundle, Sources, build_bundle
+from pushlane.cdk.stage import bundle_plan
+from pushlane.settings.environment import environment
+from pushlane.settings.stage import StageConfig
+
+_RETENTION: Final = {
+    1: logs.RetentionDays.ONE_DAY,
+    7: logs.RetentionDays.ONE_WEEK,
+    30: logs.RetentionDays.ONE_MONTH,
+    90: logs.RetentionDays.THREE_MONTHS,
+    365: logs.RetentionDays.ONE_YEAR,
+}
+
+
+class PythonFunction(Construct):
+    """`entry` is the module that holds `handler`; `settings` is the dataclass its environment is filled from.
+
+    The bundle holds the modules that the entry can import and, with the context flag `vendor`, the locked distributions
+    they need; botocore keeps only the data of `aws_services`. `include` names modules imported by computed names.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        entry: str,
+        settings: object,
+        config: StageConfig,
+        timeout_seconds: int,
+        memory_mb: int,
+        handler: str = "handler",
+        aws_services: tuple[str, ...] = (),
+        sources: Sources | None = None,
+        include: tuple[str, ...] = (),
+        retry_attempts: int | None = None,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        plan = bundle_plan(self, config)
+        own_sources = sources or Sources.of_app(plan.build_folder.parent)
+        self.timeout_seconds = timeout_seconds
+        self.bundle: Bundle = build_bundle(entry, own_sources, aws_services, plan, include)
+        self.log_group = _log_group(self, config)
+        self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+        self.log_group.grant_write(self.role)
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            code=lambda_.Code.from_asset(str(self.bundle.archive)),
+            handler=f"{entry}.{handler}",
+            role=self.role,
+            log_group=self.log_group,
+            logging_format=lambda_.LoggingFormat.JSON,
+            environment={**environment(settings), **_powertools(entry)},
+            timeout=cdk.Duration.seconds(timeout_seconds),
+            memory_size=memory_mb,
+            tracing=lambda_.Tracing.ACTIVE if config.tracing else lambda_.Tracing.DISABLED,
+            retry_attempts=retry_attempts,
+            **_platform(config),
+        )
+
+    def allow(self, *actions: str, on: list[str]) -> None:
+        """Grant exactly these actions on exactly these resources (ARNs) to the function's own role."""
+        self.role.add_to_principal_policy(iam.PolicyStatement(actions=list(actions), resources=on))
+
+
+def _log_group(scope: Construct, config: StageConfig) -> logs.LogGroup:
+    retention = _RETENTION[config.log_retention_days]
+    return logs.LogGroup(scope, "Logs", retention=retention, removal_policy=cdk.RemovalPolicy.DESTROY)
+
+
+def _powertools(entry: str) -> dict[str, str]:
+    service = entry.removesuffix(".handler").rpartition(".")[2]
+    return {"POWERTOOLS_SERVICE_NAME": service, "POWERTOOLS_LOG_LEVEL": "INFO"}
+
+
+def _platform(config: StageConfig) -> dict[str, Any]:
+    """Graviton and Python 3.13 on AWS; an emulator runs the bundle on this machine, so it is labelled as that."""
+    if not config.host_platform:
+        return {"architecture": lambda_.Architecture.ARM_64, "runtime": lambda_.Runtime.PYTHON_3_13}
+    arm = platform.machine() in {"aarch64", "arm64"}
+    return {
+        "architecture": lambda_.Architecture.ARM_64 if arm else lambda_.Architecture.X86_64,
+        "runtime": lambda_.Runtime(f"python3.{sys.version_info.minor}", lambda_.RuntimeFamily.PYTHON),
+    }

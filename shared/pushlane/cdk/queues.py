@@ -1,0 +1,58 @@
+"""Queues: every working queue has a dead-letter queue; nothing is dropped silently."""
+
+from typing import Final
+
+import aws_cdk as cdk
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from pushlane.cdk.stage import tls_only
+from pushlane.settings.stage import StageConfig
+
+# Not one, because a duplicate or a deploy also counts as a receive; few, because a poison message costs each time.
+MAX_RECEIVE_COUNT: Final = 5
+_RETENTION: Final = cdk.Duration.days(14)
+
+
+class DeadLetterQueue(sqs.Queue):
+    """Where undeliverable messages wait for an operator: 14 days, the longest that SQS keeps anything."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, config: StageConfig, fifo: bool = False) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=tls_only(config),
+            fifo=True if fifo else None,  # SQS refuses an explicit false
+            retention_period=_RETENTION,
+        )
+
+
+class WorkQueue(sqs.Queue):
+    """A queue with a consumer. Its visibility is six times the consumer's timeout, as event source mappings need it.
+
+    `name` is only set where a grant depends on the name.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        config: StageConfig,
+        consumer_timeout_seconds: int,
+        dead_letters: DeadLetterQueue,
+        fifo: bool = False,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            queue_name=name,
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=tls_only(config),
+            fifo=True if fifo else None,
+            retention_period=_RETENTION,
+            visibility_timeout=cdk.Duration.seconds(6 * consumer_timeout_seconds),
+            dead_letter_queue=sqs.DeadLetterQueue(queue=dead_letters, max_receive_count=MAX_RECEIVE_COUNT),
+        )

@@ -1,0 +1,64 @@
+"""The registry: the custom resource that writes agents declared in CDK into the scheduler's table."""
+
+from typing import Final
+
+import aws_cdk as cdk
+from constructs import Construct
+
+from pushlane.cdk.bundling import Sources
+from pushlane.cdk.python_function import PythonFunction
+from pushlane.cdk.state import State
+from pushlane.settings.functions import RegistrySettings
+from pushlane.settings.stage import StageConfig
+
+# Longer than a removal waits for running attempts (`pushlane.wiring.registry`), so that it always answers itself.
+_TIMEOUT_SECONDS: Final = 300
+_MEMORY_MB: Final = 256
+
+
+class Registry(Construct):
+    """The provider function of `Custom::PushlaneAgent`."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, config: StageConfig, state: State) -> None:
+        super().__init__(scope, construct_id)
+        self.registering = PythonFunction(
+            self,
+            "Registry",
+            entry="lambdas.registry.handler",
+            sources=Sources.of_pushlane(),
+            settings=RegistrySettings(scheduler_table=state.scheduler.table_name),
+            config=config,
+            timeout_seconds=_TIMEOUT_SECONDS,
+            memory_mb=_MEMORY_MB,
+            aws_services=("dynamodb",),
+        )
+        self.registering.allow(
+            "dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", on=[state.scheduler.table_arn]
+        )
+
+    def register(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        agent_id: str,
+        pool: str,
+        capabilities: list[str],
+        slots: int,
+        queue_url: str,
+    ) -> cdk.CustomResource:
+        """The entry of one agent: written on create and update, drained and removed on delete."""
+        return cdk.CustomResource(
+            scope,
+            construct_id,
+            service_token=self.registering.function.function_arn,
+            resource_type="Custom::PushlaneAgent",
+            service_timeout=cdk.Duration.seconds(_TIMEOUT_SECONDS + 30),
+            properties={
+                "AgentId": agent_id,
+                "Pool": pool,
+                "Capabilities": capabilities,
+                "Slots": slots,
+                "QueueUrl": queue_url,
+            },
+        )

@@ -1,0 +1,101 @@
+"""The router: one function behind every door, the results and the wake-ups."""
+
+from typing import Final
+
+import aws_cdk as cdk
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_lambda_event_sources as sources
+from constructs import Construct
+
+from pushlane.cdk.bundling import Sources
+from pushlane.cdk.channels import ROUTER_TIMEOUT_SECONDS, Channels
+from pushlane.cdk.python_function import PythonFunction
+from pushlane.cdk.queues import DeadLetterQueue, WorkQueue
+from pushlane.cdk.state import State
+from pushlane.cdk.turn_grants import TURN_SERVICES, allow_turns
+from pushlane.settings.functions import RouterSettings
+from pushlane.settings.stage import Stage, StageConfig
+
+# Turns on a pool run concurrently but conflict on its hottest items: more of them than this only retry each other.
+_CONCURRENCY: Final = {Stage.LOCAL: 2, Stage.DEV: 5, Stage.PROD: 20}
+_MEMORY_MB: Final = {Stage.LOCAL: 512, Stage.DEV: 512, Stage.PROD: 1024}
+_QUEUE_BATCH: Final = 10
+_STREAM_BATCH: Final = 100
+_STREAM_PARALLEL: Final = 2
+_STREAM_RETRIES: Final = 10
+
+
+class Router(Construct):
+    """The router function with its mappings and its rights."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        config: StageConfig,
+        state: State,
+        channels: Channels,
+        agent_queue_prefix: str,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._concurrency = _CONCURRENCY[config.stage]
+        self.routed = PythonFunction(
+            self,
+            "Router",
+            entry="lambdas.router.handler",
+            sources=Sources.of_pushlane(),
+            settings=_settings(config, state, channels),
+            config=config,
+            timeout_seconds=ROUTER_TIMEOUT_SECONDS,
+            memory_mb=_MEMORY_MB[config.stage],
+            aws_services=TURN_SERVICES,
+        )
+        allow_turns(self.routed, state, channels, agent_queue_prefix)
+        self.routed.allow("sqs:SendMessage", on=[channels.quarantine.queue_arn])
+        for queue in (*channels.intake_queues, channels.results, channels.wakeups):
+            self._consume(queue)
+        self.stream_dead_letters = DeadLetterQueue(self, "StreamDeadLetters", config=config)
+        self._read_stream(channels)
+
+    def _consume(self, queue: WorkQueue) -> None:
+        self.routed.function.add_event_source(
+            sources.SqsEventSource(
+                queue,
+                batch_size=_QUEUE_BATCH,
+                max_concurrency=self._concurrency,
+                report_batch_item_failures=True,
+            )
+        )
+
+    def _read_stream(self, channels: Channels) -> None:
+        self.routed.function.add_event_source(
+            sources.KinesisEventSource(
+                channels.stream,
+                starting_position=lambda_.StartingPosition.TRIM_HORIZON,
+                batch_size=_STREAM_BATCH,
+                parallelization_factor=_STREAM_PARALLEL,
+                bisect_batch_on_error=True,
+                retry_attempts=_STREAM_RETRIES,
+                max_record_age=cdk.Duration.hours(12),
+                report_batch_item_failures=True,
+                on_failure=sources.SqsDlq(self.stream_dead_letters),
+            )
+        )
+
+
+def _settings(config: StageConfig, state: State, channels: Channels) -> RouterSettings:
+    return RouterSettings(
+        stage=config.stage.value,
+        tasks_table=state.tasks.table_name,
+        attempts_table=state.attempts.table_name,
+        scheduler_table=state.scheduler.table_name,
+        config_table=state.configuration.table_name,
+        claims_bucket=state.claims.bucket_name,
+        results_queue_arn=channels.results.queue_arn,
+        wakeups_queue_arn=channels.wakeups.queue_arn,
+        wakeups_queue_url=channels.wakeups.queue_url,
+        quarantine_queue_url=channels.quarantine.queue_url,
+        signing_secret_arn=state.signing_secret.secret_arn,
+        accept_unsigned_tenant=config.accept_unsigned_tenant,
+    )

@@ -1,0 +1,62 @@
+"""The stage and the build settings of a CDK app, read from its context flags (`-c name=value`, or `cdk.json`)."""
+
+import dataclasses
+from pathlib import Path
+from typing import Final
+
+import aws_cdk as cdk
+from constructs import Construct
+
+from pushlane.cdk.bundling import AWS_TARGET, BundlePlan, host_target
+from pushlane.cdk.bundling.requirements import find_lock
+from pushlane.settings.stage import Stage, StageConfig, stage_config
+
+_TRUE: Final = frozenset({"true", "1", "yes"})
+
+
+def flag(scope: Construct, name: str, *, default: bool = False) -> bool:
+    """A context flag. The CDK command line passes text, `cdk.json` a boolean; both are understood."""
+    value = scope.node.try_get_context(name)
+    return default if value is None else str(value).lower() in _TRUE
+
+
+def config_of_context(scope: Construct) -> StageConfig:
+    """The configuration of the stage that `-c stage=` names (default `local`).
+
+    `-c trusted_doors=true` says that only trusted principals can reach the doors, so that the tenant in a message's
+    body is believed outside `local` too. Raises `ValueError` for an unknown stage.
+    """
+    config = stage_config(str(scope.node.try_get_context("stage") or Stage.LOCAL))
+    if flag(scope, "trusted_doors"):
+        return dataclasses.replace(config, accept_unsigned_tenant=True)
+    return config
+
+
+def bundle_plan(scope: Construct, config: StageConfig) -> BundlePlan:
+    """How functions are bundled: `-c vendor=true` adds third-party code; `build_dir` and `requirements_lock` are paths.
+
+    The lock is by default the `requirements.lock` of the app's folder or the nearest one above it.
+    """
+    folder = Path.cwd()
+    lock = scope.node.try_get_context("requirements_lock")
+    return BundlePlan(
+        vendor=flag(scope, "vendor"),
+        target=host_target() if config.host_platform else AWS_TARGET,
+        build_folder=folder / str(scope.node.try_get_context("build_dir") or "build"),
+        requirements_lock=Path(str(lock)) if lock else find_lock(folder),
+    )
+
+
+def removal_policy(config: StageConfig) -> cdk.RemovalPolicy:
+    """What `cdk destroy` does with state: kept where the stage says so."""
+    return cdk.RemovalPolicy.RETAIN if config.retain_state else cdk.RemovalPolicy.DESTROY
+
+
+def tls_only(config: StageConfig) -> bool:
+    """Whether resources refuse plain HTTP: everywhere but on an emulator, which speaks nothing else."""
+    return not is_local(config)
+
+
+def is_local(config: StageConfig) -> bool:
+    """Whether the stage runs on an emulator, whose gaps some settings avoid."""
+    return config.stage is Stage.LOCAL

@@ -1,0 +1,25 @@
+"""What a function needs that runs turns: the same for the router and the sweep, which run the same turn."""
+
+from typing import Final
+
+import aws_cdk as cdk
+
+from pushlane.cdk.channels import Channels
+from pushlane.cdk.python_function import PythonFunction
+from pushlane.cdk.state import State
+
+TURN_SERVICES: Final = ("dynamodb", "sqs", "secretsmanager", "s3")
+_READ: Final = ("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query")
+_WRITE: Final = ("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem")
+
+
+def allow_turns(function: PythonFunction, state: State, channels: Channels, agent_queue_prefix: str) -> None:
+    """Snapshot, commit, push and wake-up: reads and writes of the state, sends to agents' queues and to wake-ups."""
+    tables = [state.tasks.table_arn, state.attempts.table_arn, state.scheduler.table_arn]
+    function.allow(*_READ, *_WRITE, on=tables)
+    function.allow("dynamodb:Query", on=[f"{state.attempts.table_arn}/index/by_lease"])
+    function.allow("dynamodb:Query", on=[f"{state.scheduler.table_arn}/index/by_turn"])
+    function.allow(*_READ, on=[state.configuration.table_arn])
+    function.allow("secretsmanager:GetSecretValue", on=[state.signing_secret.secret_arn])
+    agents = cdk.Stack.of(function).format_arn(service="sqs", resource=f"{agent_queue_prefix}*")
+    function.allow("sqs:SendMessage", on=[channels.wakeups.queue_arn, agents])

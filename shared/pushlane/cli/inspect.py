@@ -1,0 +1,76 @@
+"""Verbs that look: status, agents."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pushlane.cli import output
+from pushlane.cli.options import Endpoint, Json, Profile, Stage, StageName
+
+if TYPE_CHECKING:
+    from pushlane.cli.target import Target
+    from pushlane.client.overview import Seen
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the verbs of this module."""
+    app.command()(status)
+    app.command()(agents)
+
+
+def status(
+    count: Annotated[bool, typer.Option("--count", help="Count tasks by status too; reads the whole table.")] = False,
+    json: Json = False,
+    stage: Stage = StageName.LOCAL,
+    profile: Profile = None,
+    endpoint: Endpoint = None,
+) -> None:
+    """Show queue depths, parked tasks, live reservations and dead letters.
+
+    \b
+    Examples:
+      pushlane status
+      pushlane status --count --stage prod --profile ops
+    """
+    from pushlane.cli.target import connect
+
+    seen = _seen(connect(stage, profile, endpoint), count=count)
+    if json:
+        output.as_json(seen)
+        return
+    queues = [(q.name, q.waiting, q.in_flight, q.delayed) for q in (*seen.queues, seen.quarantine, *seen.dead_letters)]
+    output.table("Queues", ("queue", "waiting", "in flight", "delayed"), queues)
+    lanes = [(lane.pool, lane.tier, lane.tenant_id, ", ".join(lane.capabilities), lane.depth) for lane in seen.lanes]
+    output.table("Lanes (parked tasks)", ("pool", "tier", "tenant", "capabilities", "tasks"), lanes)
+    output.line(f"live reservations: {seen.live_reservations}")
+    if seen.tasks is not None:
+        output.line("tasks: " + (", ".join(f"{n} {status}" for status, n in sorted(seen.tasks.items())) or "none"))
+
+
+def agents(
+    json: Json = False, stage: Stage = StageName.LOCAL, profile: Profile = None, endpoint: Endpoint = None
+) -> None:
+    """List the registered agents with their slots.
+
+    \b
+    Example:
+      pushlane agents --json
+    """
+    from pushlane.cli.target import connect
+
+    found = connect(stage, profile, endpoint).overview.agents()
+    if json:
+        output.as_json(found)
+        return
+    rows = [
+        (one.pool, one.agent_id, ", ".join(sorted(one.capabilities)), f"{one.used}/{one.slots}", one.status.value)
+        for one in found
+    ]
+    output.table("Agents", ("pool", "agent", "capabilities", "used/slots", "status"), rows)
+
+
+def _seen(target: "Target", *, count: bool) -> "Seen":
+    from pushlane.client.overview import count_by_status
+
+    tasks = count_by_status(target.aws.dynamodb, target.installation) if count else None
+    return target.overview.seen(tasks)

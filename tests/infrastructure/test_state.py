@@ -1,0 +1,97 @@
+"""State: keys and indexes as the code uses them, kept or deleted as the stage says."""
+
+import pytest
+
+from tests.infrastructure.templates import Templates
+
+KEPT = ("AWS::DynamoDB::Table", "AWS::S3::Bucket")
+
+
+def test_production_keeps_its_state_when_it_is_destroyed(prod: Templates) -> None:
+    for kind in KEPT:
+        for one in prod.resources(kind):
+            assert one.body["DeletionPolicy"] == one.body["UpdateReplacePolicy"] == "Retain", one.logical_id
+    for table in prod.resources("AWS::DynamoDB::Table"):
+        assert table.properties["DeletionProtectionEnabled"] is True
+
+
+def test_a_local_stage_leaves_nothing_behind(local: Templates) -> None:
+    for one in local.resources():
+        assert one.body.get("DeletionPolicy", "Delete") == "Delete", one.logical_id
+    assert not local.resources("Custom::S3AutoDeleteObjects")  # hangs on the emulator
+
+
+@pytest.mark.parametrize(("stage", "enabled"), [("local", False), ("prod", True)])
+def test_point_in_time_recovery_is_on_where_the_stage_says(
+    request: pytest.FixtureRequest, stage: str, enabled: bool
+) -> None:
+    templates: Templates = request.getfixturevalue(stage)
+    tables = templates.resources("AWS::DynamoDB::Table")
+    assert len(tables) == 4
+    for table in tables:
+        recovery = table.properties["PointInTimeRecoverySpecification"]
+        assert recovery == {"PointInTimeRecoveryEnabled": enabled}
+        assert table.properties["BillingMode"] == "PAY_PER_REQUEST"
+        assert "TableName" not in table.properties
+        assert [key["AttributeName"] for key in table.properties["KeySchema"]] == ["pk", "sk"]
+
+
+def test_tasks_stream_expire_and_are_listed_by_tenant(prod: Templates) -> None:
+    table = prod.only("AWS::DynamoDB::Table", named="Tasks").properties
+    assert table["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at_s", "Enabled": True}
+    (index,) = table["GlobalSecondaryIndexes"]
+    assert index["IndexName"] == "by_tenant"
+    assert [key["AttributeName"] for key in index["KeySchema"]] == ["tenant_bucket", "accepted_at_ms"]
+
+
+@pytest.mark.parametrize(
+    ("table", "index", "key", "kind"),
+    [("Attempts", "by_lease", "lease_until_ms", "N"), ("Scheduler", "by_turn", "turn_key", "S")],
+)
+def test_local_indexes_read_whole_items_by_their_key(
+    prod: Templates, table: str, index: str, key: str, kind: str
+) -> None:
+    properties = prod.only("AWS::DynamoDB::Table", named=table).properties
+    (found,) = properties["LocalSecondaryIndexes"]
+    assert found["IndexName"] == index
+    assert [one["AttributeName"] for one in found["KeySchema"]] == ["pk", key]
+    assert found["Projection"] == {"ProjectionType": "ALL"}
+    assert {"AttributeName": key, "AttributeType": kind} in properties["AttributeDefinitions"]
+
+
+def test_claims_are_private_encrypted_and_expire(prod: Templates) -> None:
+    bucket = prod.only("AWS::S3::Bucket").properties
+    assert all(bucket["PublicAccessBlockConfiguration"].values())
+    (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+    expiries = {one["Prefix"]: one["ExpirationInDays"] for one in bucket["LifecycleConfiguration"]["Rules"]}
+    assert expiries == {"claims/": 30, "results/": 30}
+    policy = prod.only("AWS::S3::BucketPolicy").properties["PolicyDocument"]["Statement"]
+    assert {"Bool": {"aws:SecureTransport": "false"}} in [one.get("Condition") for one in policy]
+
+
+def test_the_signing_secret_is_generated(prod: Templates) -> None:
+    secret = prod.only("AWS::SecretsManager::Secret").properties
+    assert secret["GenerateSecretString"] == {"ExcludePunctuation": True, "PasswordLength": 64}
+
+
+def test_stacks_have_stable_names(prod: Templates, local: Templates) -> None:
+    for templates, stage in ((prod, "Prod"), (local, "Local")):
+        concerns = {"State", "Channels", "Routing", "Agents"}
+        assert templates.stacks.keys() == {f"Pushlane-{stage}-{concern}" for concern in concerns}
+
+
+def test_clients_find_what_they_need_in_the_outputs(prod: Templates) -> None:
+    outputs = prod.outputs()
+    assert outputs.keys() == {
+        *("TasksTable", "AttemptsTable", "SchedulerTable", "ConfigTable", "ClaimsBucket"),
+        *("IngressBusName", "FactsBusName", "IntakeTopicArn", "AnnouncementsTopicArn", "IntakeQueueUrls"),
+        *("StreamName", "ResultsQueueUrl", "WakeupsQueueUrl", "QuarantineQueueUrl", "DlqUrls"),
+    }
+    dead_letters = [queue for queue in prod.resources("AWS::SQS::Queue") if "DeadLetters" in queue.logical_id]
+    urls = str(outputs["DlqUrls"])
+    for queue in dead_letters:
+        assert queue.logical_id in urls
+    assert "Undelivered" in urls
+    assert "Quarantine" not in urls
