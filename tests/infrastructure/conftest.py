@@ -3,7 +3,8 @@
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.infrastructure.templates import Templates
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep these tests on one worker: they share what is synthesised."""
     for item in items:
@@ -32,15 +34,23 @@ def context() -> dict[str, Any]:
     return {**committed, "vendor": False}
 
 
+Bare = Callable[[], AbstractContextManager[None]]
+
+
 @pytest.fixture(scope="session")
-def bare() -> Iterator[None]:
-    """No AWS credentials in the environment, and no connection can be opened."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("AWS_")]:
-            patch.delenv(name)
-        patch.setattr(socket.socket, "connect", _refuse)
-        patch.chdir(REPOSITORY)
-        yield
+def bare() -> Bare:
+    """A context in which there are no AWS credentials and no connection can be opened."""
+
+    @contextmanager
+    def within() -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as patch:
+            for name in [name for name in os.environ if name.startswith("AWS_")]:
+                patch.delenv(name)
+            patch.setattr(socket.socket, "connect", _refuse)
+            patch.chdir(REPOSITORY)
+            yield
+
+    return within
 
 
 def _refuse(*_arguments: object) -> None:
@@ -66,11 +76,13 @@ def _synthesise(context: dict[str, Any], folder: Path, *, audit: bool = False) -
 
 
 @pytest.fixture(scope="session")
-def local(context: dict[str, Any], bare: None, tmp_path_factory: pytest.TempPathFactory) -> Templates:
-    return _synthesise({**context, "stage": "local"}, tmp_path_factory.mktemp("local"))
+def local(context: dict[str, Any], bare: Bare, tmp_path_factory: pytest.TempPathFactory) -> Templates:
+    with bare():
+        return _synthesise({**context, "stage": "local"}, tmp_path_factory.mktemp("local"))
 
 
 @pytest.fixture(scope="session")
-def prod(context: dict[str, Any], bare: None, tmp_path_factory: pytest.TempPathFactory) -> Templates:
+def prod(context: dict[str, Any], bare: Bare, tmp_path_factory: pytest.TempPathFactory) -> Templates:
     """The templates of production, with the findings of cdk-nag beside them."""
-    return _synthesise({**context, "stage": "prod"}, tmp_path_factory.mktemp("prod"), audit=True)
+    with bare():
+        return _synthesise({**context, "stage": "prod"}, tmp_path_factory.mktemp("prod"), audit=True)

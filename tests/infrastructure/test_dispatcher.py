@@ -1,11 +1,15 @@
 """A foreign app of ten lines gets a whole Pushlane in one stack."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.infrastructure.templates import Templates
+
+Bare = Callable[[], AbstractContextManager[None]]
 
 AGENT = """
 from collections.abc import Mapping
@@ -20,7 +24,7 @@ def handler(event: Mapping[str, Any], _context: object) -> str:
 
 
 @pytest.fixture(scope="module")
-def foreign(context: dict[str, Any], bare: None, tmp_path_factory: pytest.TempPathFactory) -> Templates:
+def foreign(context: dict[str, Any], bare: Bare, tmp_path_factory: pytest.TempPathFactory) -> Templates:
     import aws_cdk as cdk
 
     from pushlane.cdk import AgentFunction, Dispatcher
@@ -28,20 +32,21 @@ def foreign(context: dict[str, Any], bare: None, tmp_path_factory: pytest.TempPa
     folder = tmp_path_factory.mktemp("foreign")
     (folder / "translator.py").write_text(AGENT)
     app = cdk.App(context={**context, "stage": "dev", "build_dir": str(folder / "build")}, outdir=str(folder / "out"))
-    stack = cdk.Stack(app, "Foreign")
-    dispatcher = Dispatcher(stack, "Pushlane")
-    AgentFunction(
-        stack,
-        "Translator",
-        dispatcher=dispatcher,
-        agent_id="translator.v2",
-        entry="translator",
-        capabilities=["translate"],
-        slots=1,
-        pool="language",
-        source_root=folder,
-    )
-    app.synth()
+    with bare():
+        stack = cdk.Stack(app, "Foreign")
+        dispatcher = Dispatcher(stack, "Pushlane")
+        AgentFunction(
+            stack,
+            "Translator",
+            dispatcher=dispatcher,
+            agent_id="translator.v2",
+            entry="translator",
+            capabilities=["translate"],
+            slots=1,
+            pool="language",
+            source_root=folder,
+        )
+        app.synth()
     return Templates.read(folder / "out")
 
 
@@ -72,11 +77,12 @@ def test_outputs_name_the_dead_letters_of_agents_that_were_added_later(foreign: 
     assert "TranslatorDeadLetters" in str(outputs["DlqUrls"])
 
 
-def test_an_unknown_stage_is_refused_with_the_known_ones(context: dict[str, Any], bare: None, tmp_path: Path) -> None:
+def test_an_unknown_stage_is_refused_with_the_known_ones(context: dict[str, Any], bare: Bare, tmp_path: Path) -> None:
     import aws_cdk as cdk
 
     from pushlane.cdk import Dispatcher
 
     stack = cdk.Stack(cdk.App(context={**context, "stage": "production"}, outdir=str(tmp_path)), "Foreign")
-    with pytest.raises(ValueError, match="unknown stage 'production': choose one of local, dev, prod"):
+    expected = "unknown stage 'production': choose one of local, dev, prod"
+    with bare(), pytest.raises(ValueError, match=expected):
         Dispatcher(stack, "Pushlane")

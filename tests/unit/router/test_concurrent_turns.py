@@ -142,3 +142,29 @@ def test_a_turn_that_always_loses_plans_again_a_bounded_number_of_times_and_then
     assert len(answer["batchItemFailures"]) == 5
     assert REPLANS_MAX < faults.injected <= 25
     assert dispatcher.live_attempts() == []
+
+
+def test_a_router_whose_memory_of_the_pool_is_wrong_reads_and_parks() -> None:
+    dispatcher = Watched(Conflicts(1, 0.0))
+    dispatcher.register(echo, agent_id="one", slots=2)
+    first, second = dispatcher.new_router(), dispatcher.new_router()
+    events = [{"Records": [record]} for record in batches(4)[0]["Records"][:4]]
+    first.handle(events[0])  # remembers one free slot
+    second.handle(events[1])  # takes it
+    assert first.handle(events[2]) == {"batchItemFailures": []}
+    assert dispatcher.used("one") == 2
+    parked = [fields for event, fields in dispatcher.logged if fields.get("resolution") == "parked"]
+    assert len(parked) == 1
+
+
+def test_a_router_forgets_a_pool_in_which_something_waits() -> None:
+    dispatcher = Watched(Conflicts(1, 0.0))
+    dispatcher.register(echo, agent_id="one", slots=1)
+    events = [{"Records": [record]} for record in batches(3)[0]["Records"][:3]]
+    for event in events:
+        dispatcher.router.handle(event)
+        dispatcher.clock.advance(10)
+    dispatcher.run_until_idle()
+    told = [f.data.task_id for f in dispatcher.facts if f.metadata.name is FactName.TASK_DISPATCHED]
+    accepted = [f.data.task_id for f in dispatcher.facts if f.metadata.name is FactName.TASK_ACCEPTED]
+    assert told == accepted

@@ -3,15 +3,18 @@
 The functions are wired as in Lambda, against moto. A call that is not in a function's table fails its test.
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import boto3
 import msgspec
 import pytest
 
+from lambdas.sweep.handler import handler as sweep_handler
 from pushlane.agent import TaskContext, agent
 from pushlane.settings.environment import environment
 from pushlane.settings.functions import AgentSettings, LifecycleSettings, RouterSettings, SweepSettings
@@ -213,7 +216,8 @@ def test_a_parked_task_costs_its_lane_and_one_more_look(deployed: Deployed) -> N
 
 
 def test_an_idle_sweep_only_reads(deployed: Deployed) -> None:
-    build_sweep()()
+    event = json.loads((Path(__file__).resolve().parents[2] / "events" / "scheduler.json").read_text())
+    assert sweep_handler(event, Invocation()) == {"pools": 1, "due": 0, "repaired": 0, "failed": ()}
     assert deployed.counted() == IDLE_SWEEP
 
 
