@@ -19,14 +19,6 @@ from tests.infrastructure.templates import Templates
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep these tests on one worker: they share what is synthesised."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("infrastructure"))
-
-
 @pytest.fixture(scope="session")
 def context() -> dict[str, Any]:
     """The context of `cdk.json`, without third-party code in bundles."""

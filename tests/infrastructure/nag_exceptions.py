@@ -13,7 +13,7 @@ _TRACING: Final = "X-Ray's PutTraceSegments and DynamoDB's ListStreams support n
 _RUNTIME: Final = "Python 3.13 is the newest version for which every locked dependency ships a Graviton wheel."
 _AGENT_QUEUES: Final = "Agents are added by later stacks; the prefix of the name limits the right to this dispatcher."
 _VERSIONS: Final = "The grant of EventBridge Scheduler covers the versions of exactly this one function."
-_CLAIMS: Final = "Claims and results are objects named by digest; the prefixes are all that an agent may touch."
+_CLAIMS: Final = "Claims are objects named by digest; their prefix is all that an agent may touch."
 
 _AGENT_QUEUES_ARN: Final = "arn:<AWS::Partition>:sqs:<AWS::Region>:<AWS::AccountId>:pushlane-prod-agent-*"
 _ROUTING: Final = "Pushlane-Prod-Routing/Routing"
@@ -44,9 +44,8 @@ def exceptions() -> dict[tuple[str, str], str]:
         rule = f"AwsSolutions-IAM5[Resource::{_AGENT_QUEUES_ARN}]"
         found[rule, f"{path}/Role/DefaultPolicy/Resource"] = _AGENT_QUEUES
     for path in _AGENTS:
-        for prefix in ("claims", "results"):
-            rule = f"AwsSolutions-IAM5[Resource::<...>/{prefix}/*]"
-            found[rule, f"{path}/Role/DefaultPolicy/Resource"] = _CLAIMS
+        rule = "AwsSolutions-IAM5[Resource::<...>/claims/*]"
+        found[rule, f"{path}/Role/DefaultPolicy/Resource"] = _CLAIMS
     return found
 
 

@@ -24,6 +24,8 @@ from pushlane.cdk.bundling import (
 )
 from pushlane.cdk.bundling.requirements import Pin
 
+pytestmark = pytest.mark.xdist_group("bundles")  # what these tests share is expensive
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 LOCK = REPOSITORY / "requirements.lock"
 OWN = tuple(f"lambdas.{name}.handler" for name in ("router", "lifecycle", "sweep", "registry"))

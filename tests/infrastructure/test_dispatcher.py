@@ -9,6 +9,8 @@ import pytest
 
 from tests.infrastructure.templates import Templates
 
+pytestmark = pytest.mark.xdist_group("infrastructure")  # what these tests share is expensive
+
 Bare = Callable[[], AbstractContextManager[None]]
 
 AGENT = """

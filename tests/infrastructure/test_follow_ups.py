@@ -11,6 +11,8 @@ from pushlane.model.events import Fact, FactData, FactMetadata, FactName, Submit
 from pushlane.model.task import Tier
 from tests.infrastructure.templates import Templates
 
+pytestmark = pytest.mark.xdist_group("infrastructure")  # what these tests share is expensive
+
 CHAIN = [("ExtractThenSummarize", "extract", "summarize", 1), ("SummarizeThenDigest", "summarize", "digest", 2)]
 RESULT = {"text": 'say "hi" <b>', "sections": [1, {"empty": None}]}
 

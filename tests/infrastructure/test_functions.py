@@ -11,6 +11,8 @@ from pushlane.settings import functions as settings
 from pushlane.settings.environment import variable
 from tests.infrastructure.templates import Resource, Templates, actions, resource_values
 
+pytestmark = pytest.mark.xdist_group("infrastructure")  # what these tests share is expensive
+
 SETTINGS = {
     "RouterFunction": settings.RouterSettings,
     "SweepFunction": settings.SweepSettings,
@@ -130,8 +132,7 @@ def test_an_agent_may_update_its_attempt_nudge_and_exchange_large_values(prod: T
         ("dynamodb:UpdateItem", "StateAttempts"),
         ("sqs:SendMessage", "ChannelsResults"),
         ("s3:GetObject", "StateClaims/claims/*"),
-        ("s3:GetObject", "StateClaims/results/*"),
-        ("s3:PutObject", "StateClaims/results/*"),
+        ("s3:PutObject", "StateClaims/claims/*"),
     }
 
 
@@ -161,9 +162,10 @@ def test_the_lifecycle_may_publish_and_put_aside_and_reads_no_table(prod: Templa
     }
 
 
-def test_the_registry_may_only_change_items_of_the_scheduler(prod: Templates) -> None:
+def test_the_registry_may_only_change_items_of_the_scheduler_and_wake_pools(prod: Templates) -> None:
     calls = ("dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem")
-    assert own(prod, "RegistryFunction") == {(action, "StateScheduler") for action in calls}
+    wakes = {("sqs:SendMessage", "ChannelsWakeups")}
+    assert own(prod, "RegistryFunction") == {(action, "StateScheduler") for action in calls} | wakes
 
 
 def test_the_name_of_an_agents_queue_is_covered_by_the_right_to_push(prod: Templates) -> None:

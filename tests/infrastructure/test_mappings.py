@@ -3,7 +3,11 @@
 import json
 from typing import Any
 
+import pytest
+
 from tests.infrastructure.templates import Resource, Templates
+
+pytestmark = pytest.mark.xdist_group("infrastructure")  # what these tests share is expensive
 
 
 def mappings(templates: Templates, source: str) -> list[Resource]:

@@ -6,6 +6,8 @@ import pytest
 
 from tests.infrastructure.templates import Resource, Templates
 
+pytestmark = pytest.mark.xdist_group("infrastructure")  # what these tests share is expensive
+
 FOURTEEN_DAYS = 14 * 24 * 3600
 # Queues that take what could not be delivered; the quarantine is the operator's, and nothing consumes it.
 LAST_RESORTS = ("DeadLetters", "Undelivered", "Quarantine")

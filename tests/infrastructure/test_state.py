@@ -4,6 +4,8 @@ import pytest
 
 from tests.infrastructure.templates import Templates
 
+pytestmark = pytest.mark.xdist_group("infrastructure")  # what these tests share is expensive
+
 KEPT = ("AWS::DynamoDB::Table", "AWS::S3::Bucket")
 
 
@@ -66,7 +68,7 @@ def test_claims_are_private_encrypted_and_expire(prod: Templates) -> None:
     (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
     expiries = {one["Prefix"]: one["ExpirationInDays"] for one in bucket["LifecycleConfiguration"]["Rules"]}
-    assert expiries == {"claims/": 30, "results/": 30}
+    assert expiries == {"claims/": 30}
     policy = prod.only("AWS::S3::BucketPolicy").properties["PolicyDocument"]["Statement"]
     assert {"Bool": {"aws:SecureTransport": "false"}} in [one.get("Condition") for one in policy]
 

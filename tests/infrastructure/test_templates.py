@@ -9,6 +9,8 @@ from cfnlint import ManualArgs, lint_file  # type: ignore[import-untyped]  # it 
 from tests.infrastructure.nag_exceptions import exceptions
 from tests.infrastructure.templates import Templates
 
+pytestmark = pytest.mark.xdist_group("infrastructure")  # what these tests share is expensive
+
 # W3005: CDK states dependencies that CloudFormation would find by itself.
 IGNORED = ("W3005",)
 

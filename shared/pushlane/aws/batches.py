@@ -49,7 +49,7 @@ def send_all(channel: str, sizes: Sequence[int], limits: Limits, send: SendBatch
     """
     never = [index for index, size in enumerate(sizes) if size > limits.size_bytes]
     if never:
-        _logger.error("entries over the channel's size limit", extra={"channel": channel, "entries": len(never)})
+        _logger.error("%d entries are over the size limit of %s", len(never), channel)
     pending = [index for index, size in enumerate(sizes) if size <= limits.size_bytes]
     for _ in backoff.sends():
         unsent = [_send_isolating(channel, batch, send) for batch in chunks(pending, sizes, limits)]
@@ -68,7 +68,7 @@ def _send_isolating(channel: str, batch: list[int], send: SendBatch) -> Unsent:
         if failure_of(error) is not Failure.REFUSED:
             return Unsent(again=batch)
         if len(batch) == 1:
-            _logger.error("entry refused", extra={"channel": channel, "error_code": error_code(error)})
+            _logger.error("%s refused an entry: %s", channel, error_code(error))
             return Unsent(never=batch)
     middle = len(batch) // 2
     halves = [_send_isolating(channel, half, send) for half in (batch[:middle], batch[middle:])]

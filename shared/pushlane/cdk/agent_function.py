@@ -112,5 +112,4 @@ def _allow_agent(function: PythonFunction, dispatcher: DispatcherLike) -> None:
     claims = dispatcher.state.claims
     function.allow("dynamodb:UpdateItem", on=[dispatcher.state.attempts.table_arn])
     function.allow("sqs:SendMessage", on=[dispatcher.channels.results.queue_arn])
-    function.allow("s3:GetObject", on=[claims.arn_for_objects("claims/*"), claims.arn_for_objects("results/*")])
-    function.allow("s3:PutObject", on=[claims.arn_for_objects("results/*")])
+    function.allow("s3:GetObject", "s3:PutObject", on=[claims.arn_for_objects("claims/*")])

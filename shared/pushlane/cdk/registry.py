@@ -6,6 +6,7 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from pushlane.cdk.bundling import Sources
+from pushlane.cdk.channels import Channels
 from pushlane.cdk.python_function import PythonFunction
 from pushlane.cdk.state import State
 from pushlane.settings.functions import RegistrySettings
@@ -19,22 +20,27 @@ _MEMORY_MB: Final = 256
 class Registry(Construct):
     """The provider function of `Custom::PushlaneAgent`."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, config: StageConfig, state: State) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, config: StageConfig, state: State, channels: Channels
+    ) -> None:
         super().__init__(scope, construct_id)
         self.registering = PythonFunction(
             self,
             "Registry",
             entry="lambdas.registry.handler",
             sources=Sources.of_pushlane(),
-            settings=RegistrySettings(scheduler_table=state.scheduler.table_name),
+            settings=RegistrySettings(
+                scheduler_table=state.scheduler.table_name, wakeups_queue_url=channels.wakeups.queue_url
+            ),
             config=config,
             timeout_seconds=_TIMEOUT_SECONDS,
             memory_mb=_MEMORY_MB,
-            aws_services=("dynamodb",),
+            aws_services=("dynamodb", "sqs"),
         )
         self.registering.allow(
             "dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", on=[state.scheduler.table_arn]
         )
+        self.registering.allow("sqs:SendMessage", on=[channels.wakeups.queue_arn])
 
     def register(
         self,

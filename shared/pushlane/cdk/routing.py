@@ -37,4 +37,4 @@ class Routing(Construct):
             self, "Sweep", config=config, state=state, channels=channels, agent_queue_prefix=agent_queue_prefix
         )
         self.lifecycle = Lifecycle(self, "Lifecycle", config=config, state=state, channels=channels)
-        self.registry = Registry(self, "Registry", config=config, state=state)
+        self.registry = Registry(self, "Registry", config=config, state=state, channels=channels)

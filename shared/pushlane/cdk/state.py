@@ -63,7 +63,7 @@ class State(Construct):
             encryption=s3.BucketEncryption.S3_MANAGED,
             enforce_ssl=tls_only(self._config),
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            lifecycle_rules=[_expiry("claims/"), _expiry("results/")],
+            lifecycle_rules=[_expiry("claims/")],
             removal_policy=removal_policy(self._config),
             auto_delete_objects=emptied,
         )

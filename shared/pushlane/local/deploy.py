@@ -1,4 +1,7 @@
-"""Deploy the CDK app to a local AWS: bootstrap and synth side by side, then every stack from the one assembly."""
+"""Deploy the CDK app to a local AWS: one synth, then every stack from the one assembly.
+
+Assets go through a bucket that is made here (context flag `assets_bucket`), which saves the bootstrap stack.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,18 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
 from pushlane.local.cdk_command import Step, cdk_command, cdk_environment, run_step
-from pushlane.local.endpoint import LOCAL_ACCOUNT_ID, LocalAws
+from pushlane.local.endpoint import LocalAws
+from pushlane.local.sessions import session_for
 
 STEP_TIMEOUT_SECONDS = 300.0
 CONCURRENCY = 4
+ASSETS_BUCKET = "pushlane-assets"
 
 Outputs = Mapping[str, Mapping[str, str]]
 Progress = Callable[[str], None]
@@ -49,28 +53,19 @@ class Deployment:
 
 
 def deploy(app: CdkApp, aws: LocalAws, work_dir: Path, progress: Progress = print) -> Deployment:
-    """Bootstrap, synthesise and deploy every stack. Assembly, outputs and logs go to `work_dir`.
+    """Synthesise and deploy every stack. Assembly, outputs and logs go to `work_dir`.
 
     Deploying again changes what changed. Raises DeployFailed.
     """
     work_dir = work_dir.absolute()
-    with ThreadPoolExecutor(max_workers=2) as side_by_side:
-        bootstrapping = side_by_side.submit(_timed, lambda: bootstrap(app, aws, work_dir))
-        synthesising = side_by_side.submit(_timed, lambda: synthesise(app, aws, work_dir))
-        seconds = {"bootstrap": bootstrapping.result(), "synth": synthesising.result()}
-    progress(f"bootstrapped in {seconds['bootstrap']:.1f} s, synthesised in {seconds['synth']:.1f} s")
+    work_dir.mkdir(parents=True, exist_ok=True)
+    session_for(aws.endpoint_url, aws.region).client("s3").create_bucket(Bucket=ASSETS_BUCKET)
+    seconds = {"synth": _timed(lambda: synthesise(app, aws, work_dir))}
+    progress(f"synthesised in {seconds['synth']:.1f} s")
     seconds["deploy"] = _timed(lambda: deploy_assembly(app, aws, work_dir))
     outputs = read_outputs(work_dir)
     progress(f"deployed {len(outputs)} stacks in {seconds['deploy']:.1f} s")
     return Deployment(outputs=outputs, seconds=seconds)
-
-
-def bootstrap(app: CdkApp, aws: LocalAws, work_dir: Path) -> None:
-    """Create what CDK deployments need in an account. Costs no synth: it runs in a folder that has no app."""
-    empty = work_dir / "bootstrap"
-    empty.mkdir(parents=True, exist_ok=True)
-    command = cdk_command(app.root, "bootstrap", f"aws://{LOCAL_ACCOUNT_ID}/{aws.region}")
-    run_step(_step("bootstrap", command, empty, cdk_environment(aws), work_dir), aws)
 
 
 def synthesise(app: CdkApp, aws: LocalAws, work_dir: Path) -> Path:
@@ -83,7 +78,7 @@ def synthesise(app: CdkApp, aws: LocalAws, work_dir: Path) -> Path:
     environment = {
         **cdk_environment(aws),
         "CDK_OUTDIR": str(assembly),
-        "CDK_CONTEXT_JSON": json.dumps({**configured_context(app.root), **app.context}),
+        "CDK_CONTEXT_JSON": json.dumps({**configured_context(app.root), "assets_bucket": ASSETS_BUCKET, **app.context}),
     }
     run_step(_step("synth", [sys.executable, "app.py"], app.root, environment, work_dir), aws)
     return assembly

@@ -76,7 +76,7 @@ def normalise(record: Record, now_ms: int, *, accept_unsigned_tenant: bool, tena
         raise InvalidEvent(
             "$.data.tenant_id",
             "not bound to a credential: this door accepts an unsigned tenant only at stage local, or where the"
-            " deployer set the context value accept_unsigned_tenant",
+            " deployer vouches for every producer (context flag trusted_doors)",
             "unsigned_tenant",
         )
     if data.tenant_id not in tenants:

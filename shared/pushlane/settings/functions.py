@@ -52,6 +52,7 @@ class RegistrySettings:
     """The custom resource that registers agents declared in CDK, and drains them when they go."""
 
     scheduler_table: str
+    wakeups_queue_url: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,13 @@ from functools import cache
 from typing import Any, Final
 
 from pushlane.aws.dynamodb import DynamoItemStore
-from pushlane.ports import ItemStore, Table
-from pushlane.router.registry import apply, request_of
+from pushlane.aws.queues import SqsSender
+from pushlane.model.events import WakeUp
+from pushlane.ports import ItemStore, Message, Table
+from pushlane.router.registry import RequestType, apply, request_of
 from pushlane.settings.environment import load
 from pushlane.settings.functions import RegistrySettings
+from pushlane.state.items import to_json
 from pushlane.wiring import clients
 from pushlane.wiring.logs import structured_log
 from pushlane.wiring.process import environ
@@ -28,10 +31,20 @@ Answer = dict[str, str]
 
 
 class Registry:
-    """Applies CloudFormation's requests to a store and sends the answers."""
+    """Applies CloudFormation's requests to a store and sends the answers.
 
-    def __init__(self, store: ItemStore, send: Callable[[str, bytes], None], log: Callable[..., None]) -> None:
+    `wake` has a turn run on a pool: tasks may have waited for the agent that came or grew.
+    """
+
+    def __init__(
+        self,
+        store: ItemStore,
+        wake: Callable[[str], None],
+        send: Callable[[str, bytes], None],
+        log: Callable[..., None],
+    ) -> None:
         self._store = store
+        self._wake = wake
         self._send = send
         self._log = log
 
@@ -53,6 +66,8 @@ class Registry:
             request = request_of(event)
             known_id = request.physical_id
             outcome = apply(request, self._store, wait)
+            if request.type is not RequestType.DELETE:
+                self._wake(request.agent.pool)
         except Exception as error:  # whatever went wrong, an unanswered request would hang the deployment for long
             self._log("registration failed", error=type(error).__name__, reason=str(error))
             return _reply(event, "FAILED", known_id, str(error) or type(error).__name__)
@@ -65,7 +80,13 @@ def build_registry() -> Registry:
     """The registry of this process, from its environment."""
     settings = load(RegistrySettings, environ())
     store = DynamoItemStore(clients.dynamodb(), {Table.SCHEDULER: settings.scheduler_table})
-    return Registry(store, put, structured_log("registry"))
+    sender = SqsSender(clients.sqs())
+
+    def wake(pool: str) -> None:
+        # If it is refused, the sweep wakes the pool within a minute.
+        sender.send(settings.wakeups_queue_url, [Message(to_json(WakeUp(pool=pool, generation=0, due_ms=0)))])
+
+    return Registry(store, wake, put, structured_log("registry"))
 
 
 def put(url: str, body: bytes) -> None:

@@ -149,9 +149,11 @@ class Answers:
         self.sent.append((url, json.loads(body)))
 
 
-def answered(store: InMemoryItemStore, request: dict[str, Any]) -> dict[str, str]:
+def answered(
+    store: InMemoryItemStore, request: dict[str, Any], wake: Callable[[str], None] = lambda _pool: None
+) -> dict[str, str]:
     answers = Answers()
-    Registry(store, answers, lambda *_event, **_fields: None).answer(request, lambda: 0)
+    Registry(store, wake, answers, lambda *_event, **_fields: None).answer(request, lambda: 0)
     ((url, answer),) = answers.sent
     assert url == "https://answer"
     assert (answer["StackId"], answer["RequestId"], answer["LogicalResourceId"]) == ("s-1", "r-1", "l-1")
@@ -161,6 +163,13 @@ def answered(store: InMemoryItemStore, request: dict[str, Any]) -> dict[str, str
 def test_success_is_answered_with_the_identity_of_the_entry(store: InMemoryItemStore) -> None:
     answer = answered(store, event("Create"))
     assert (answer["Status"], answer["PhysicalResourceId"]) == ("SUCCESS", "gpu/translator")
+
+
+def test_a_registration_has_a_turn_run_on_its_pool_and_a_removal_does_not(store: InMemoryItemStore) -> None:
+    woken: list[str] = []
+    answered(store, event("Create"), woken.append)
+    answered(store, event("Delete"), woken.append)
+    assert woken == ["gpu"]
 
 
 def test_an_agent_that_changes_its_pool_is_another_resource(store: InMemoryItemStore) -> None:

@@ -35,6 +35,7 @@ def write_archive(archive: Path, entries: Iterable[Entry], base: Path | None = N
         with zipfile.ZipFile(partial, "a" if base else "w", zipfile.ZIP_DEFLATED) as opened:
             for entry in entries:
                 opened.writestr(_header(entry), entry.source.read_bytes())
+        partial.chmod(0o644)  # a temporary file is its owner's alone; a cache may be shared
         partial.replace(archive)
     finally:
         partial.unlink(missing_ok=True)
