@@ -227,16 +227,19 @@ class FactSink(Protocol):
     """Publishes facts, given as encoded JSON with their routing attributes."""
 
     def publish(self, facts: Sequence["PublishedFact"]) -> list[int]:
-        """Publish all to the bus and the announcements topic; returns the indexes that either did not accept."""
+        """Publish to the bus and the announcements topic; returns the indexes that either did not accept."""
         ...
 
 
 class PublishedFact(Struct, frozen=True):
-    """A fact ready for the wire: its name, its JSON body and the attributes that subscribers filter by."""
+    """A fact ready for the wire: its name, its JSON body and the attributes that subscribers filter by. Every fact goes
+    to the bus; the topic gets those that are `announced`.
+    """
 
     name: str
     body: str
     attributes: Mapping[str, str]
+    announced: bool = True
 
 
 class BlobStore(Protocol):

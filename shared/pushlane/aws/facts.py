@@ -1,6 +1,7 @@
 """`FactSink` on the EventBridge bus and the SNS announcements topic."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
 from pushlane.aws.backoff import DEFAULT_BACKOFF, Backoff
@@ -19,7 +20,7 @@ _BUS_AGAIN: Final = frozenset({"InternalException", "InternalFailure", "ServiceU
 
 
 class BusAndTopicSink:
-    """Publishes every fact to both, each within its own limits; what one of them refuses still reaches the other."""
+    """Publishes to both, each within its own limits; what one of them refuses still reaches the other."""
 
     def __init__(
         self,
@@ -35,10 +36,16 @@ class BusAndTopicSink:
         self._bus_name = bus_name
         self._topic_arn = topic_arn
         self._backoff = backoff
+        # The two channels are told side by side: a stream's shard waits for this function.
+        self._beside = ThreadPoolExecutor(max_workers=1)
 
     def publish(self, facts: Sequence[PublishedFact]) -> list[int]:
         """See `FactSink.publish`. A fact may be published twice when an answer was lost: it has the same `fact_id`."""
-        return sorted({*self._to_bus(facts), *self._to_topic(facts)})
+        announced = [index for index, fact in enumerate(facts) if fact.announced]
+        if not announced:
+            return self._to_bus(facts)
+        topic = self._beside.submit(self._to_topic, [facts[index] for index in announced])
+        return sorted({*self._to_bus(facts), *(announced[index] for index in topic.result())})
 
     def _to_bus(self, facts: Sequence[PublishedFact]) -> list[int]:
         sizes = [_bus_bytes(fact) for fact in facts]

@@ -38,8 +38,10 @@ def status(
     if json:
         output.as_json(seen)
         return
-    queues = [(q.name, q.waiting, q.in_flight, q.delayed) for q in (*seen.queues, seen.quarantine, *seen.dead_letters)]
+    dead = [queue for queue in seen.dead_letters if queue.total]
+    queues = [(q.name, q.waiting, q.in_flight, q.delayed) for q in (*seen.queues, seen.quarantine, *dead)]
     output.table("Queues", ("queue", "waiting", "in flight", "delayed"), queues)
+    output.line(f"dead letters: {sum(queue.total for queue in dead)} in {len(seen.dead_letters)} queues")
     lanes = [(lane.pool, lane.tier, lane.tenant_id, ", ".join(lane.capabilities), lane.depth) for lane in seen.lanes]
     output.table("Lanes (parked tasks)", ("pool", "tier", "tenant", "capabilities", "tasks"), lanes)
     output.line(f"live reservations: {seen.live_reservations}")

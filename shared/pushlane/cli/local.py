@@ -35,12 +35,13 @@ def up(
       pushlane up
       pushlane up --port 4567 && pushlane status
     """
+    from pushlane.local.context import LOCAL_CONTEXT
     from pushlane.local.deploy import CdkApp, deploy
     from pushlane.local.launcher import start
 
     root = project_root(Path.cwd())
     aws = start(state_folder(root), port=port)
-    deployment = deploy(CdkApp(root), aws, deploy_folder(root), output.note)
+    deployment = deploy(CdkApp(root, LOCAL_CONTEXT), aws, deploy_folder(root), output.note)
     if json:
         output.as_json({"endpoint_url": aws.endpoint_url, "pid": aws.pid, "outputs": deployment.outputs})
         return

@@ -33,12 +33,18 @@ class TaskUnknown(PushlaneError):
 
 
 class StillRunning(PushlaneError):
-    """The time to wait is over and these tasks have not ended. Nothing happened to them: wait again."""
+    """The time to wait is over and these tasks have not ended. Nothing happened to them: wait again.
 
-    def __init__(self, task_ids: Collection[str], timeout_seconds: float) -> None:
+    `unknown`: those of which there is no row. Their events are on their way, or were refused (an unregistered tenant).
+    """
+
+    def __init__(self, task_ids: Collection[str], timeout_seconds: float, unknown: Collection[str] = ()) -> None:
         some = ", ".join(sorted(task_ids)[:3])
-        super().__init__(f"{len(task_ids)} task(s) not finished after {timeout_seconds:g} s: {some}; wait again")
+        refused = f"; {len(unknown)} not accepted: is the tenant registered, is there something in quarantine?"
+        told = f"{len(task_ids)} task(s) not finished after {timeout_seconds:g} s: {some}"
+        super().__init__(told + (refused if unknown else "; wait again"))
         self.task_ids = frozenset(task_ids)
+        self.unknown = frozenset(unknown)
 
 
 class ResultUnavailable(PushlaneError):

@@ -103,13 +103,14 @@ class Overview:
     def queues(self) -> tuple[QueueDepth, ...]:
         """The queues that tasks pass through: intake, agents', results, wake-ups."""
         installation = self._installation
-        agents = [agent.queue_url for agent in self.agents()]
-        passing = [installation.results_queue_url, installation.wakeups_queue_url]
-        return tuple(queue_depth(self._sqs, url) for url in [*installation.intake_queue_urls, *agents, *passing])
+        named = [(f"intake {place}", url) for place, url in enumerate(installation.intake_queue_urls)]
+        named += [(f"agent {agent.pool}/{agent.agent_id}", agent.queue_url) for agent in self.agents()]
+        named += [("results", installation.results_queue_url), ("wake-ups", installation.wakeups_queue_url)]
+        return tuple(queue_depth(self._sqs, url, name) for name, url in named)
 
     def quarantine(self) -> QueueDepth:
         """Refused events, kept for the operator."""
-        return queue_depth(self._sqs, self._installation.quarantine_queue_url)
+        return queue_depth(self._sqs, self._installation.quarantine_queue_url, "quarantine")
 
     def dead_letters(self) -> tuple[QueueDepth, ...]:
         """Every dead-letter queue."""
@@ -130,9 +131,8 @@ class Overview:
         return found
 
 
-def queue_depth(sqs: "SQSClient", url: str) -> QueueDepth:
-    """The depth of one queue; all zero when the queue is gone."""
-    name = url.rsplit("/", 1)[-1]
+def queue_depth(sqs: "SQSClient", url: str, name: str = "") -> QueueDepth:
+    """The depth of one queue, called by its own name unless one is given; all zero when the queue is gone."""
     try:
         found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(_DEPTHS))["Attributes"]
     except ClientError as error:
@@ -140,7 +140,7 @@ def queue_depth(sqs: "SQSClient", url: str) -> QueueDepth:
             raise
         found = {}
     waiting, in_flight, delayed = (int(found.get(attribute, 0)) for attribute in _DEPTHS)
-    return QueueDepth(name=name, waiting=waiting, in_flight=in_flight, delayed=delayed)
+    return QueueDepth(name=name or url.rsplit("/", 1)[-1], waiting=waiting, in_flight=in_flight, delayed=delayed)
 
 
 def count_by_status(dynamodb: "DynamoDBClient", installation: Installation) -> dict[str, int]:

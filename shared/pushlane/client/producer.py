@@ -152,10 +152,11 @@ class Client:
         pending = set(task_ids)
         deadline_ms = self._now_ms() + timeout_seconds * 1_000
         while pending:
-            ended |= {key: record for key, record in self.tasks(pending).items() if record.terminal}
+            found = self.tasks(pending)
+            ended |= {task_id: record for task_id, record in found.items() if record.terminal}
             pending -= ended.keys()
             if pending and self._now_ms() >= deadline_ms:
-                raise StillRunning(pending, timeout_seconds)
+                raise StillRunning(pending, timeout_seconds, pending - found.keys())
             if pending:
                 self._backoff.sleep(poll_seconds)
         return ended

@@ -19,6 +19,18 @@ _NAMES = {
 }
 
 
+# What somebody outside may have to act on; the steps in between are for the bus, where a rule chooses (ADR 0006).
+ANNOUNCED = frozenset(
+    {
+        FactName.TASK_SUCCEEDED,
+        FactName.TASK_FAILED,
+        FactName.TASK_REJECTED,
+        FactName.RESULT_STALE,
+        FactName.CAPACITY_REPAIRED,
+    }
+)
+
+
 def facts_of(change: Change) -> list[Fact]:
     """The facts that a committed change of any streamed item amounts to."""
     if change.new is None:
@@ -33,7 +45,13 @@ def facts_of(change: Change) -> list[Fact]:
 def published(facts: Iterable[Fact]) -> list[PublishedFact]:
     """Facts as they go out, with the attributes that subscribers may filter by."""
     return [
-        PublishedFact(name=fact.metadata.name.value, body=to_json(fact), attributes=_attributes(fact)) for fact in facts
+        PublishedFact(
+            name=fact.metadata.name.value,
+            body=to_json(fact),
+            attributes=_attributes(fact),
+            announced=fact.metadata.name in ANNOUNCED,
+        )
+        for fact in facts
     ]
 
 

@@ -48,6 +48,15 @@ def test_queue_depths_are_named_by_queue() -> None:
     assert depth.total == 18
 
 
+def test_queues_are_called_by_what_they_are_for() -> None:
+    dispatcher = InMemoryDispatcher()
+    dispatcher.register(echo, agent_id="one", slots=1)
+    overview = Overview(INSTALLATION, dispatcher.store, cast(Any, depths(0)))
+    names = [queue.name for queue in overview.queues()]
+    assert names == ["intake 0", "intake 1", "agent default/one", "results", "wake-ups"]
+    assert [queue.name for queue in overview.dead_letters()] == ["dlq-a", "dlq-b"]
+
+
 def test_a_queue_that_is_gone_is_empty() -> None:
     def gone(name: str, arguments: dict[str, Any]) -> Any:
         raise ClientError({"Error": {"Code": "AWS.SimpleQueueService.NonExistentQueue"}}, name)

@@ -171,4 +171,4 @@ def test_waiting_ends_and_names_who_is_not_done() -> None:
     world = World()
     with pytest.raises(StillRunning) as raised:
         world.client.wait(["t-never"], timeout_seconds=1)
-    assert raised.value.task_ids == {"t-never"}
+    assert raised.value.task_ids == raised.value.unknown == {"t-never"}

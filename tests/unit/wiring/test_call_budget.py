@@ -32,7 +32,8 @@ INTAKE = {"Query": 1, "TransactWriteItems": 1, "SendMessageBatch": 1}
 INTAKE_REMEMBERED = {"TransactWriteItems": 1, "SendMessageBatch": 1}
 AGENT = {"UpdateItem": 2, "SendMessageBatch": 1}
 RESULTS = {"Query": 2, "TransactWriteItems": 1}
-LIFECYCLE = {"PutEvents": 1, "PublishBatch": 1}
+LIFECYCLE = {"PutEvents": 1}
+LIFECYCLE_OF_AN_END = {"PutEvents": 1, "PublishBatch": 1}
 # Beside the task: the directory of tenants once a second, the wake-up once a lease, the key once a process.
 COLD = {"Query": 1, "SendMessageBatch": 1, "GetSecretValue": 1}
 # A parked task reads its lane and, having parked, looks for capacity once more.
@@ -227,8 +228,14 @@ def test_the_lifecycle_publishes_a_batch_in_one_call_each(deployed: Deployed) ->
     dynamodb = boto3.client("dynamodb")
     items = dynamodb.scan(TableName=deployed.tables["tasks"])["Items"]
     arn = f"arn:aws:dynamodb:us-east-1:000000000000:table/{deployed.tables['tasks']}/stream/1"
-    records = [
+    records: list[dict[str, Any]] = [
         {"eventSourceARN": arn, "dynamodb": {"Keys": {"pk": i["pk"], "sk": i["sk"]}, "NewImage": i}} for i in items
     ]
     assert build_lifecycle()({"Records": records}) == 2
     assert deployed.counted() == LIFECYCLE
+    ended = {"status": {"S": "SUCCEEDED"}, "ended_at_ms": {"N": "1"}, "result": {"S": "{}"}}
+    for record in records:
+        record["dynamodb"]["OldImage"] = record["dynamodb"]["NewImage"]
+        record["dynamodb"]["NewImage"] = {**record["dynamodb"]["NewImage"], **ended}
+    assert build_lifecycle()({"Records": records}) == 1
+    assert deployed.counted() == LIFECYCLE_OF_AN_END

@@ -14,6 +14,7 @@ from pushlane.aws.dynamodb import DynamoItemStore
 from pushlane.client import AwsClients, Client, Installation, TaskRecord
 from pushlane.client.overview import Overview
 from pushlane.client.tenants import add_tenant
+from pushlane.local.context import LOCAL_CONTEXT
 from pushlane.local.demo import account, documents, facts, pages
 from pushlane.local.demo.account import Observed
 from pushlane.local.demo.facts import FactsTap
@@ -77,7 +78,7 @@ def local_pushlane(place: Place, show: Show) -> Iterator[Live]:
     started = time.monotonic()
     show.say("starting a local AWS on 127.0.0.1")
     with embedded_aws(log_path=place.work / "ministack.log") as aws:
-        deployment = deploy(CdkApp(place.root), aws, place.work, show.say)
+        deployment = deploy(CdkApp(place.root, LOCAL_CONTEXT), aws, place.work, show.say)
         installation = Installation.from_stacks(Stage.LOCAL, deployment.outputs)
         yield Live(session_for(aws.endpoint_url, aws.region), installation, time.monotonic() - started)
 
