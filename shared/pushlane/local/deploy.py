@@ -6,7 +6,6 @@ Assets go through a bucket that is made here (context flag `assets_bucket`), whi
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from pushlane.local.assembly import cached_assembly
 from pushlane.local.cdk_command import Step, cdk_command, cdk_environment, run_step
 from pushlane.local.endpoint import LocalAws
 from pushlane.local.sessions import session_for
@@ -60,36 +60,43 @@ def deploy(app: CdkApp, aws: LocalAws, work_dir: Path, progress: Progress = prin
     work_dir = work_dir.absolute()
     work_dir.mkdir(parents=True, exist_ok=True)
     session_for(aws.endpoint_url, aws.region).client("s3").create_bucket(Bucket=ASSETS_BUCKET)
-    seconds = {"synth": _timed(lambda: synthesise(app, aws, work_dir))}
+    started = time.monotonic()
+    assembly = synthesise(app, aws, work_dir)
+    seconds = {"synth": time.monotonic() - started}
     progress(f"synthesised in {seconds['synth']:.1f} s")
-    seconds["deploy"] = _timed(lambda: deploy_assembly(app, aws, work_dir))
+    started = time.monotonic()
+    deploy_assembly(app, aws, work_dir, assembly)
+    seconds["deploy"] = time.monotonic() - started
     outputs = read_outputs(work_dir)
     progress(f"deployed {len(outputs)} stacks in {seconds['deploy']:.1f} s")
     return Deployment(outputs=outputs, seconds=seconds)
 
 
 def synthesise(app: CdkApp, aws: LocalAws, work_dir: Path) -> Path:
-    """Write the cloud assembly to `work_dir`/cdk.out and return that folder.
+    """The folder of the cloud assembly, synthesised unless nothing has changed since an earlier time.
 
     Runs the app itself, as the CDK command line does, and so saves starting it.
     """
-    assembly = work_dir / "cdk.out"
-    shutil.rmtree(assembly, ignore_errors=True)
-    environment = {
-        **cdk_environment(aws),
-        "CDK_OUTDIR": str(assembly),
-        "CDK_CONTEXT_JSON": json.dumps({**configured_context(app.root), "assets_bucket": ASSETS_BUCKET, **app.context}),
-    }
-    run_step(_step("synth", [sys.executable, "app.py"], app.root, environment, work_dir), aws)
-    return assembly
+    context = {**configured_context(app.root), "assets_bucket": ASSETS_BUCKET, **app.context}
+
+    def run_app(folder: Path) -> None:
+        environment = {
+            **cdk_environment(aws),
+            "CDK_OUTDIR": str(folder),
+            "CDK_CONTEXT_JSON": json.dumps(context),
+        }
+        run_step(_step("synth", [sys.executable, "app.py"], app.root, environment, work_dir), aws)
+
+    return cached_assembly(app.root, context, run_app)
 
 
-def deploy_assembly(app: CdkApp, aws: LocalAws, work_dir: Path) -> None:
-    """Deploy every stack of the assembly in `work_dir`, and write their outputs beside it."""
+def deploy_assembly(app: CdkApp, aws: LocalAws, work_dir: Path, assembly: Path) -> None:
+    """Deploy every stack of the assembly, and write their outputs to `work_dir`."""
     outputs_file = work_dir / "outputs.json"
     outputs_file.unlink(missing_ok=True)
     flags = ["--require-approval", "never", "--concurrency", str(CONCURRENCY), "--progress", "events"]
-    places = ["--app", str(work_dir / "cdk.out"), "--outputs-file", str(outputs_file)]
+    flags += ["--method", "direct"]  # a change set is for somebody to look at
+    places = ["--app", str(assembly), "--outputs-file", str(outputs_file)]
     command = cdk_command(app.root, "deploy", "--all", *flags, *places)
     run_step(_step("deploy", command, work_dir, cdk_environment(aws), work_dir), aws)
 
@@ -116,9 +123,3 @@ def _step(phase: str, command: list[str], cwd: Path, environment: Mapping[str, s
         log_path=work_dir / f"{phase}.log",
         timeout_seconds=STEP_TIMEOUT_SECONDS,
     )
-
-
-def _timed(work: Callable[[], object]) -> float:
-    started = time.monotonic()
-    work()
-    return time.monotonic() - started
