@@ -70,7 +70,7 @@ def test_make_help_and_make_setup() -> None:
 
 
 def test_deploy_it(tmp_path: Path) -> None:
-    """source .venv/bin/activate and npx cdk synth for AWS; npx cdk bootstrap and npx cdk deploy --all on the embedded one."""
+    """source .venv/bin/activate, npx cdk synth for AWS; npx cdk bootstrap, npx cdk deploy --all on the embedded one."""
     lines = block_with("npx cdk deploy").splitlines()
     assert lines[0] == "source .venv/bin/activate"
     activate = lines[0] + "; "

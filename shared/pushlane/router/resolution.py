@@ -90,17 +90,27 @@ def judge(cancelled: TransactionCancelled, commit: Commit) -> tuple[dict[str, Re
         if one.reason is not CancelReason.CONDITION or origin is None:
             contended = True
         else:
-            verdicts[input_key(origin)] = _verdict(origin, one)
+            # The task's own operation is a decision's first, and what it met decides: a live attempt failing beside it
+            # says nothing more.
+            verdicts.setdefault(input_key(origin), _verdict(origin, one))
     return verdicts, contended
 
 
 def _verdict(origin: Input, one: Cancelled) -> Resolved:
     stored = one.item.attributes if one.item is not None else None
+    if isinstance(origin, Finished):
+        return Resolved(Resolution.MOOT if _taken_before(origin, stored) else Resolution.STALE, stored)
     if not isinstance(origin, Arrival):
-        return Resolved(Resolution.STALE if isinstance(origin, Finished) else Resolution.MOOT, stored)
+        return Resolved(Resolution.MOOT, stored)
     if stored is None or one.item is None or one.item.key.table is not Table.TASKS:
         return Resolved(Resolution.MOOT, stored)
     return Resolved(met(origin.task, stored), stored)
+
+
+def _taken_before(said: Finished, stored: Attributes | None) -> bool:
+    """The very word was taken already: its nudge came twice, or after the sweep had completed what it told."""
+    times = {"finished_at_ms": said.outcome.finished_at_ms, "started_at_ms": said.outcome.started_at_ms}
+    return stored is not None and all(stored.get(name) == value for name, value in (times | {"epoch": said.epoch}).items())
 
 
 def met(task: Task, stored: Attributes) -> Resolution:
