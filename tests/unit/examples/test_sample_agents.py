@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
@@ -127,18 +128,26 @@ def test_what_agents_log_holds_nothing_of_the_document() -> None:
     ]
 
 
+def said(result: Mapping[str, Any]) -> dict[str, Any]:
+    """A chaos result without the time at which it ran."""
+    return {name: value for name, value in result.items() if name != "ran_at_ms"}
+
+
 def test_chaos_echoes_and_stops_misbehaving_after_so_many_attempts() -> None:
     order = {"do": "raise", "times": 2, "value": {"a": 1}}
     for attempt in (1, 2):
         with pytest.raises(Misbehaved, match=f"^attempt {attempt} raised"):
             run(chaos.work, order, Context(attempt))
-    assert run(chaos.work, order, Context(3)) == {"value": {"a": 1}, "attempt": 3}
-    assert run(chaos.work, {"do": "echo"}) == {"value": None, "attempt": 1}
+    assert said(run(chaos.work, order, Context(3))) == {"value": {"a": 1}, "attempt": 3}
+    assert said(run(chaos.work, {"do": "echo"})) == {"value": None, "attempt": 1}
 
 
 def test_chaos_sleeps_with_check_ins() -> None:
     context = Context()
-    assert run(chaos.work, {"do": "sleep", "seconds": 0.3, "value": 5}, context) == {"value": 5, "attempt": 1}
+    before_ms = time.time_ns() // 1_000_000
+    result = run(chaos.work, {"do": "sleep", "seconds": 0.3, "value": 5}, context)
+    assert said(result) == {"value": 5, "attempt": 1}
+    assert before_ms <= result["ran_at_ms"] < before_ms + 300  # taken first, not after the work
     assert context.check_ins == 2
 
 

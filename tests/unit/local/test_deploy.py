@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pushlane.local.cdk_command import Step, cdk_command, cdk_environment, run_step
-from pushlane.local.deploy import CdkApp, Deployment, configured_context, read_outputs, synthesise
+from pushlane.local.deploy import ASSETS_BUCKET, CdkApp, Deployment, configured_context, read_outputs, synthesise
 from pushlane.local.endpoint import LocalAws
 from pushlane.local.errors import DeployFailed, LocalAwsError
 
@@ -53,12 +53,14 @@ def test_the_user_s_own_accounts_are_out_of_reach(monkeypatch: pytest.MonkeyPatc
 
 def test_the_app_gets_configured_context_and_then_its_own(tmp_path: Path) -> None:
     (tmp_path / "cdk.json").write_text(json.dumps({"app": "x", "context": {"stage": "prod", "flag": True}}))
-    program = "import json, os\nprint(os.environ['CDK_CONTEXT_JSON'], os.environ['CDK_OUTDIR'])\n"
+    program = (
+        "import os, pathlib\n"
+        "pathlib.Path(os.environ['CDK_OUTDIR'], 'context.json').write_text(os.environ['CDK_CONTEXT_JSON'])\n"
+    )
     (tmp_path / "app.py").write_text(program)
     assembly = synthesise(CdkApp(tmp_path, {"stage": "local"}), AWS, tmp_path / "work")
-    context, outdir = (tmp_path / "work" / "synth.log").read_text().rsplit(" ", 1)
-    assert json.loads(context) == {"stage": "local", "flag": True}
-    assert Path(outdir.strip()) == assembly
+    context = json.loads((assembly / "context.json").read_text())
+    assert context == {"stage": "local", "flag": True, "assets_bucket": ASSETS_BUCKET}
 
 
 def test_no_configuration_and_no_outputs_are_empty(tmp_path: Path) -> None:
