@@ -16,6 +16,7 @@ from pushlane.agent.definition import AgentDefinition, Permanent
 from pushlane.model import claim_check
 from pushlane.model.attempt import ErrorDetail, Outcome, OutcomeKind
 from pushlane.model.events import Dispatch, Nudge
+from pushlane.model.nesting import NESTING_MAX, nests_too_deep
 from pushlane.ports import BlobStore, Clock, ConditionFailed, ItemStore, Message, MessageSender
 from pushlane.state import attempts
 from pushlane.state.items import to_json
@@ -84,7 +85,8 @@ class AgentRuntime:
         except Exception as error:  # the author's code may raise anything; each is the attempt's outcome
             detail = ErrorDetail(
                 error_type=type(error).__name__,
-                message=str(error)[:_MESSAGE_MAX],
+                # A file name that is no UTF-8, say, comes with surrogates, and those cannot be stored.
+                message=str(error)[:_MESSAGE_MAX].encode(errors="replace").decode(),
                 retryable=not isinstance(error, Permanent | AttemptLost),
             )
             return self._outcome(OutcomeKind.FAILED, started_at_ms, error=detail)
@@ -142,6 +144,8 @@ class AgentRuntime:
         if len(body) <= claim_check.INLINE_BYTES_MAX:
             # Decoded again, so that what is stored and fingerprinted is what every reader will see.
             plain: dict[str, Any] = msgspec.json.decode(body)
+            if nests_too_deep(plain):
+                raise Permanent(f"the result nests deeper than {NESTING_MAX} levels")
             return plain
         sha256 = hashlib.sha256(body).hexdigest()
         claim = claim_check.ClaimCheck(

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from pushlane.model.ids import digest
+from pushlane.model.task import Tier
 
 
 class OutcomeKind(StrEnum):
@@ -40,6 +41,8 @@ class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     tenant_id: str
     pool: str
     agent_id: str
+    task_type: str
+    tier: Tier
     dispatched_at_ms: int
     lease_until_ms: int
     pushes: int = 1

@@ -12,6 +12,7 @@ from pushlane.model.errors import InvalidEvent, InvalidToken, PushlaneError
 from pushlane.model.events import FactName, Nudge, WakeUp
 from pushlane.model.ids import digest
 from pushlane.model.task import Status, Task
+from pushlane.ports import InvalidRequest
 from pushlane.router.due import run_due
 from pushlane.router.intake import Record, Rejection, normalise, record_of_kinesis, record_of_sqs, reject
 from pushlane.router.push import Pusher
@@ -26,6 +27,12 @@ from pushlane.state.loading import load_tasks
 
 # Ten arrivals and what they set in motion fit into one transaction of 100 items.
 INPUTS_MAX = 10
+
+
+class StreamBatchUnfinished(PushlaneError):
+    """Some records of a Kinesis batch met a fault of the infrastructure. Raised, because not every backend honours a
+    partial response for streams (`localstack/README.md`); on AWS the mapping halves the batch and tries again.
+    """
 
 
 class RouterPorts(Struct, frozen=True, kw_only=True):
@@ -43,7 +50,9 @@ class RouterPorts(Struct, frozen=True, kw_only=True):
 
 
 class Router:
-    """Handles Lambda events of SQS and Kinesis mappings; answers with the partial batch response."""
+    """Handles Lambda events of SQS and Kinesis mappings; answers with the partial batch response, and raises
+    `StreamBatchUnfinished` where that would not be heard.
+    """
 
     def __init__(self, ports: RouterPorts) -> None:
         self._ports = ports
@@ -57,10 +66,19 @@ class Router:
         elif source == self._ports.wakeups_queue_arn:
             failed = self._wakeups(records)
         elif records and records[0].get("eventSource") == "aws:kinesis":
-            failed = self._intake([record_of_kinesis(record) for record in records])
+            self._stream(records)
+            failed = []
         else:
             failed = self._intake([record_of_sqs(record) for record in records])
         return {"batchItemFailures": [{"itemIdentifier": item_id} for item_id in failed]}
+
+    def _stream(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """A stream's batch succeeds or comes again as a whole. What was taken of it is recognised when it does."""
+        failed = self._intake([record_of_kinesis(record) for record in records])
+        if failed:
+            raise StreamBatchUnfinished(
+                f"{len(failed)} of {len(records)} records were not taken; deliver the batch again"
+            )
 
     def _intake(self, records: Sequence[Record]) -> list[str]:
         failed: list[str] = []
@@ -194,6 +212,11 @@ class Router:
         turn = Turn(self._ports.turn, self._ports.pusher, pool)
         try:
             resolved = turn.run(inputs)
+        except InvalidRequest as error:
+            # One of them can never be stored as it is. Alone it does not hold up its neighbours.
+            self._ports.log("turn-refused", pool=pool, inputs=len(inputs), error=str(error))
+            alone = inputs if len(inputs) > 1 else []
+            return {key: said for one in alone for key, said in self._turn(pool, [one]).items()}
         except PushlaneError as error:
             self._ports.log("turn-failed", pool=pool, error=str(error))
             return {}

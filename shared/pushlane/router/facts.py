@@ -6,7 +6,7 @@ import msgspec
 
 from pushlane.model.events import Fact, FactData, FactMetadata, FactName
 from pushlane.model.ids import digest
-from pushlane.model.task import Status, Task
+from pushlane.model.task import Status, Task, Tier
 from pushlane.ports import Attributes, Change, PublishedFact, Table
 from pushlane.state.items import number, status_of, task_of, text, to_json
 
@@ -132,6 +132,8 @@ def _started(task_id: str, old: Attributes | None, new: Attributes) -> list[Fact
     data = FactData(
         tenant_id=text(new, "tenant_id"),
         task_id=task_id,
+        task_type=text(new, "task_type"),
+        tier=Tier(text(new, "tier")),
         pool=text(new, "pool"),
         agent_id=text(new, "agent_id"),
         epoch=epoch,

@@ -12,10 +12,16 @@ from msgspec import Struct
 from pushlane.model.claim_check import FIELD, INLINE_BYTES_MAX, as_claim_check, claim_prefix
 from pushlane.model.errors import InvalidEvent
 from pushlane.model.events import SUBMIT_DETAIL_TYPE, SubmitData, SubmitTask
-from pushlane.model.ids import digest, keyed_task_id, unkeyed_task_id
+from pushlane.model.ids import ID_PATTERN, digest, keyed_task_id, unkeyed_task_id
+from pushlane.model.nesting import NESTING_MAX, nests_too_deep
 from pushlane.model.task import Door, Source, Task
 
+SOURCE_ID_MAX: Final = 128
+REASON_MAX: Final = 500
+
 _submit_decoder = msgspec.json.Decoder(SubmitTask)
+_outer_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_IDENTIFIER: Final = re.compile(ID_PATTERN)
 _PATH: Final = re.compile(r" - at `(?P<path>[^`]+)`$")
 
 
@@ -42,15 +48,15 @@ def record_of_sqs(message: Mapping[str, Any]) -> Record:
 
     The identity is the one that stays the same if the channel before the queue delivers twice.
     """
-    item_id, body = str(message["messageId"]), str(message["body"])
+    item_id, body = str(message["messageId"]), _encoded(message["body"])
     outer = _outer(body)
-    if outer.get("detail-type") == SUBMIT_DETAIL_TYPE and isinstance(outer.get("id"), str):
-        return _wrapped(item_id, Door.EVENTBRIDGE, outer["id"], outer.get("detail"))
-    if outer.get("Type") == "Notification" and isinstance(outer.get("MessageId"), str):
-        inner = outer.get("Message")
-        source = Source(door=Door.SNS, source_id=outer["MessageId"])
-        return Record(item_id=item_id, source=source, body=str(inner).encode())
-    return Record(item_id=item_id, source=Source(door=Door.SQS, source_id=item_id), body=body.encode())
+    if _text(outer, "detail-type") == SUBMIT_DETAIL_TYPE and (event_id := _source_id(outer, "id")) is not None:
+        source = Source(door=Door.EVENTBRIDGE, source_id=event_id)
+        return Record(item_id=item_id, source=source, body=bytes(outer.get("detail", b"null")))
+    if _text(outer, "Type") == "Notification" and (message_id := _source_id(outer, "MessageId")) is not None:
+        source = Source(door=Door.SNS, source_id=message_id)
+        return Record(item_id=item_id, source=source, body=(_text(outer, "Message") or "").encode())
+    return Record(item_id=item_id, source=Source(door=Door.SQS, source_id=item_id), body=body)
 
 
 def record_of_kinesis(record: Mapping[str, Any]) -> Record:
@@ -61,7 +67,7 @@ def record_of_kinesis(record: Mapping[str, Any]) -> Record:
     try:
         body = base64.b64decode(kinesis["data"], validate=True)
     except (binascii.Error, ValueError):
-        body = str(kinesis["data"]).encode()
+        body = _encoded(kinesis["data"])
     return Record(item_id=sequence, source=source, body=body)
 
 
@@ -92,7 +98,11 @@ def normalise(record: Record, now_ms: int, *, accept_unsigned_tenant: bool, tena
 def reject(record: Record, error: InvalidEvent) -> Rejection:
     """The rejection of a record, with the tenant if the body names one readably."""
     return Rejection(
-        record=record, field=error.field, reason=error.reason, code=error.code, tenant_id=_said_tenant(record.body)
+        record=record,
+        field=error.field,
+        reason=error.reason[:REASON_MAX],  # it can quote the value, and that can be as long as the record
+        code=error.code,
+        tenant_id=_said_tenant(record.body),
     )
 
 
@@ -140,6 +150,8 @@ def _decode(body: bytes) -> SubmitTask:
 
 
 def _check_payload(data: SubmitData) -> None:
+    if nests_too_deep(data.payload):
+        raise InvalidEvent("$.data.payload", f"nests deeper than {NESTING_MAX} levels", "too_deep")
     try:
         claim = as_claim_check(data.payload)
     except msgspec.ValidationError as error:
@@ -154,16 +166,30 @@ def _check_payload(data: SubmitData) -> None:
         raise InvalidEvent("$.data.payload", reason, "oversize")
 
 
-def _wrapped(item_id: str, door: Door, source_id: str, detail: object) -> Record:
-    return Record(item_id=item_id, source=Source(door=door, source_id=source_id), body=msgspec.json.encode(detail))
+def _encoded(text: object) -> bytes:
+    """Lone surrogates become bytes that are no UTF-8, so that decoding refuses them."""
+    return str(text).encode(errors="surrogatepass")
 
 
-def _outer(body: str) -> dict[str, Any]:
+def _outer(body: bytes) -> dict[str, msgspec.Raw]:
+    """The fields of the channel's own envelope; what lies inside them stays as it was written."""
     try:
-        outer = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+        return _outer_decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
-    return outer if isinstance(outer, dict) else {}
+
+
+def _text(outer: Mapping[str, msgspec.Raw], name: str) -> str | None:
+    try:
+        return msgspec.json.decode(outer[name], type=str)
+    except (KeyError, msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _source_id(outer: Mapping[str, msgspec.Raw], name: str) -> str | None:
+    """The channel's own id of an event. Whoever may send to the queue can write anything there, so it is bounded."""
+    value = _text(outer, name)
+    return value if value is not None and 0 < len(value) <= SOURCE_ID_MAX else None
 
 
 def _said_tenant(body: bytes) -> str | None:
@@ -171,4 +197,4 @@ def _said_tenant(body: bytes) -> str | None:
         said = msgspec.json.decode(body)["data"]["tenant_id"]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, LookupError, TypeError):
         return None
-    return said if isinstance(said, str) and len(said) <= 64 else None
+    return said if isinstance(said, str) and _IDENTIFIER.match(said) else None

@@ -1,17 +1,16 @@
 """What cannot become a task is kept with its reason and said out loud: a quarantine message, a `TaskRejected` fact."""
 
-import msgspec
-
 from pushlane.model.errors import PushlaneError
 from pushlane.model.events import FactName
 from pushlane.model.ids import digest
 from pushlane.ports import Absent, Clock, ConditionFailed, ItemStore, Message, MessageSender, Put, Scalar
 from pushlane.router.intake import Rejection
 from pushlane.state import keys
-from pushlane.state.items import VERSION
+from pushlane.state.items import VERSION, to_json
 
 _FACT_RETENTION_SECONDS = 7 * 24 * 3600
-_KEPT_BODY_BYTES = 200_000
+# A byte can take six in JSON (a control character), and a message holds 1 MB.
+_KEPT_BODY_BYTES = 160_000
 
 
 class QuarantineUnavailable(PushlaneError):
@@ -38,7 +37,7 @@ class Quarantine:
         attributes: dict[str, Scalar] = {
             "door": record.source.door.value,
             "field": rejection.field,
-            "reason": rejection.reason[:500],
+            "reason": rejection.reason,
             "code": rejection.code,
         }
         if rejection.tenant_id is not None:
@@ -73,4 +72,4 @@ def _kept(rejection: Rejection) -> str:
         "body": body[:_KEPT_BODY_BYTES].decode(errors="replace"),
         "body_bytes": len(body),
     }
-    return msgspec.json.encode(kept).decode()
+    return to_json(kept)

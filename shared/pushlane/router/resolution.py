@@ -9,7 +9,7 @@ from pushlane.ports import Attributes, Cancelled, CancelReason, Table, Transacti
 from pushlane.scheduling.decisions import Complete, Decision, Dispatch, Fail, FromLane, Park, Repush, Retry
 from pushlane.scheduling.snapshot import Arrival, Finished, Input, LeaseExpired, RetryDue
 from pushlane.state.commit import Commit
-from pushlane.state.items import source_of, status_of, text
+from pushlane.state.items import number, source_of, status_of, text
 
 
 class Resolution(StrEnum):
@@ -109,8 +109,10 @@ def _verdict(origin: Input, one: Cancelled) -> Resolved:
 
 def _taken_before(said: Finished, stored: Attributes | None) -> bool:
     """The very word was taken already: its nudge came twice, or after the sweep had completed what it told."""
-    times = {"finished_at_ms": said.outcome.finished_at_ms, "started_at_ms": said.outcome.started_at_ms}
-    return stored is not None and all(stored.get(name) == value for name, value in (times | {"epoch": said.epoch}).items())
+    if stored is None or "finished_at_ms" not in stored:
+        return False
+    taken = number(stored, "epoch"), number(stored, "started_at_ms"), number(stored, "finished_at_ms")
+    return taken == (said.epoch, said.outcome.started_at_ms, said.outcome.finished_at_ms)
 
 
 def met(task: Task, stored: Attributes) -> Resolution:

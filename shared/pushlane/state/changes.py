@@ -49,6 +49,8 @@ def _dispatch(decision: Dispatch, pool: str, now_ms: int) -> list[Write]:
         tenant_id=entry.tenant_id,
         pool=pool,
         agent_id=decision.agent_id,
+        task_type=entry.task_type,
+        tier=entry.tier,
         dispatched_at_ms=now_ms,
         lease_until_ms=decision.lease_until_ms,
     )
@@ -78,8 +80,8 @@ def _accept(task: Task, status: Status, epoch: int, more: dict[str, Scalar]) -> 
 
 
 def _move(entry: Entry, before: Status, after: Status, more: dict[str, Scalar]) -> Update:
-    """A waiting task's change; why and until when it waited is over with it."""
-    gone = ("due_ms",) if after is Status.PARKED else ("due_ms", "park_reason")
+    """A waiting task's change; why and until when it waited is over with it. A new attempt has times of its own."""
+    gone = ("due_ms",) if after is Status.PARKED else ("due_ms", "park_reason", "started_at_ms", "finished_at_ms")
     return _transition(entry.task_id, entry.epoch, before, after, more, gone)
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from pushlane.model.agent import Agent, AgentStatus
 from pushlane.model.attempt import Attempt, ErrorDetail, Outcome, outcome_digest
-from pushlane.model.task import Door, Source, Status, Task
+from pushlane.model.task import Door, Source, Status, Task, Tier
 from pushlane.ports import Attributes, Item, Scalar
 from pushlane.scheduling.snapshot import Entry, ShapeView, WakeView
 from pushlane.state.keys import tenant_bucket
@@ -22,7 +22,8 @@ _outcome_decoder = msgspec.json.Decoder(Outcome)
 
 
 def to_json(value: object) -> str:
-    return msgspec.json.encode(value).decode()
+    """JSON that every channel takes: SQS and SNS refuse U+FFFE and U+FFFF unless they are escaped."""
+    return msgspec.json.encode(value).decode().replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
 
 
 def new_task_attributes(task: Task, status: Status, epoch: int) -> dict[str, Scalar]:
@@ -73,6 +74,8 @@ def new_attempt_attributes(attempt: Attempt) -> dict[str, Scalar]:
         "tenant_id": attempt.tenant_id,
         "pool": attempt.pool,
         "agent_id": attempt.agent_id,
+        "task_type": attempt.task_type,
+        "tier": attempt.tier.value,
         "dispatched_at_ms": attempt.dispatched_at_ms,
         "lease_until_ms": attempt.lease_until_ms,
         "pushes": attempt.pushes,
@@ -91,6 +94,8 @@ def attempt_of(item: Item) -> Attempt:
         tenant_id=text(a, "tenant_id"),
         pool=text(a, "pool"),
         agent_id=text(a, "agent_id"),
+        task_type=text(a, "task_type"),
+        tier=Tier(text(a, "tier")),
         dispatched_at_ms=number(a, "dispatched_at_ms"),
         lease_until_ms=number(a, "lease_until_ms"),
         pushes=number(a, "pushes"),

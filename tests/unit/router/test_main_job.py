@@ -1,15 +1,17 @@
 """The main job over in-memory ports: submit, route, reserve, dispatch, run, complete, hand on."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 import pytest
 
 from pushlane.agent import Permanent, TaskContext, agent
+from pushlane.model.errors import StoreUnavailable
 from pushlane.model.events import FactName
-from pushlane.ports import Message
+from pushlane.ports import Message, Write
+from pushlane.router.app import StreamBatchUnfinished
 from pushlane.testing import InMemoryDispatcher, kinesis_event, submit_envelope
 
 
@@ -184,3 +186,36 @@ def test_with_nothing_to_do_nothing_runs(idle_seconds: float) -> None:
     dispatcher.advance(idle_seconds)
     assert dispatcher.logged == []
     assert dispatcher.sender.queue_urls() == []
+
+
+def test_a_kinesis_batch_that_meets_a_fault_comes_again_as_a_whole() -> None:
+    class Outage:
+        def __init__(self) -> None:
+            self.on = False
+
+        def before(self, name: str, operations: Sequence[Write]) -> None:
+            if self.on and name == "transact":
+                raise StoreUnavailable("as ordered")
+
+        def after(self, name: str, operations: Sequence[Write]) -> None:
+            """Nothing happens."""
+
+    outage = Outage()
+    dispatcher = a_dispatcher(faults=outage)
+    event = kinesis_event("stream", [("1", submit_envelope(payload={"say": 1})), ("2", b"junk")])
+    outage.on = True
+    with pytest.raises(StreamBatchUnfinished):
+        dispatcher.router.handle(event)
+    outage.on = False
+    assert dispatcher.router.handle(event) == {"batchItemFailures": []}
+    dispatcher.run_until_idle()
+    done = [fact for fact in dispatcher.facts if fact.metadata.name is FactName.TASK_SUCCEEDED]
+    rejected = [fact for fact in dispatcher.facts if fact.metadata.name is FactName.TASK_REJECTED]
+    assert (len(done), len(rejected)) == (1, 1)
+
+
+def test_every_fact_of_a_task_says_tenant_tier_and_type() -> None:
+    dispatcher = a_dispatcher()
+    dispatcher.submit(tier="low")
+    dispatcher.run_until_idle()
+    assert {(f.data.tenant_id, f.data.tier, f.data.task_type) for f in dispatcher.facts} == {("atlas", "low", "echo")}

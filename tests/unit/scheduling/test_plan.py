@@ -83,6 +83,8 @@ def expired(task: Task, *, pushes: int = 1, runner: str | None = None, epoch: in
         tenant_id=task.tenant_id,
         pool="default",
         agent_id="a",
+        task_type=task.task_type,
+        tier=task.tier,
         dispatched_at_ms=NOW - 60_000,
         lease_until_ms=NOW - 1,
         pushes=pushes,
