@@ -11,6 +11,7 @@ from pushlane.cdk import AgentFunction, DispatcherLike, FollowUp, dead_letter_ou
 from pushlane.settings.stage import Stage
 
 _REPOSITORY: Final = Path(__file__).resolve().parents[1]
+MODEL_VARIABLE: Final = "PUSHLANE_SUMMARY_MODEL"
 _CHAIN: Final = {"chain": "digest"}
 
 
@@ -61,7 +62,8 @@ class AgentsStack(cdk.Stack):
         dead_letter_output(self)
 
     def _agent(self, dispatcher: DispatcherLike, sample: SampleAgent) -> AgentFunction:
-        return AgentFunction(
+        model = self.node.try_get_context("summary_model") if sample.name == "summarize" else None
+        agent = AgentFunction(
             self,
             sample.name.capitalize(),
             dispatcher=dispatcher,
@@ -72,4 +74,16 @@ class AgentsStack(cdk.Stack):
             timeout_seconds=sample.timeout_seconds,
             memory_mb=sample.memory_mb,
             source_root=_REPOSITORY,
+            aws_services=("bedrock-runtime",) if model else (),
+            variables={MODEL_VARIABLE: model} if model else None,
         )
+        if model:
+            agent.running.allow("bedrock:InvokeModel", on=[_model_arn(self, model)])
+        return agent
+
+
+def _model_arn(stack: cdk.Stack, model: str) -> str:
+    """A foundation model by its id. An inference profile is named by its whole ARN."""
+    if model.startswith("arn:"):
+        return model
+    return stack.format_arn(service="bedrock", account="", resource="foundation-model", resource_name=model)

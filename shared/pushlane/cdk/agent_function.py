@@ -1,7 +1,7 @@
 """An agent as a Lambda function: pushed to through a queue of its own, registered when it can receive."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +24,8 @@ class AgentFunction(Construct):
 
     `entry` is the module with the `@agent` object named `handler`, found under `source_root` (default: the folder of
     the CDK app). The entry in the registry is made last and removed first, so tasks come only while they can be taken.
+    What the agent's own code needs beside: `variables` of its environment, `aws_services` that it calls, and the rights
+    for them by `running.allow`.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class AgentFunction(Construct):
         memory_mb: int = 512,
         source_root: Path | None = None,
         aws_services: tuple[str, ...] = (),
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         self.dead_letters = DeadLetterQueue(self, "DeadLetters", config=dispatcher.config)
@@ -65,6 +68,8 @@ class AgentFunction(Construct):
             memory_mb=memory_mb,
             aws_services=("dynamodb", "sqs", "s3", *aws_services),
         )
+        for name, value in (variables or {}).items():
+            self.running.function.add_environment(name, value)
         _allow_agent(self.running, dispatcher)
         mapping = self._consume(slots)
         self.registration = dispatcher.routing.registry.register(

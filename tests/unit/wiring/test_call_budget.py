@@ -14,14 +14,22 @@ import boto3
 import msgspec
 import pytest
 
+from lambdas.registry.handler import handler as registry_handler
 from lambdas.sweep.handler import handler as sweep_handler
 from pushlane.agent import TaskContext, agent
 from pushlane.settings.environment import environment
-from pushlane.settings.functions import AgentSettings, LifecycleSettings, RouterSettings, SweepSettings
+from pushlane.settings.functions import (
+    AgentSettings,
+    LifecycleSettings,
+    RegistrySettings,
+    RouterSettings,
+    SweepSettings,
+)
 from pushlane.testing import sqs_event, submit_envelope
 from pushlane.wiring import clients
 from pushlane.wiring.agents import lambda_handler
 from pushlane.wiring.lifecycle import build_lifecycle
+from pushlane.wiring.registry import build_registry
 from pushlane.wiring.router import build_router
 from pushlane.wiring.sweep import build_sweep
 from tests.conformance.backends import create_tables, moto_backend
@@ -38,6 +46,8 @@ LIFECYCLE_OF_AN_END = {"PutEvents": 1, "PublishBatch": 1}
 COLD = {"Query": 1, "SendMessageBatch": 1, "GetSecretValue": 1}
 # A parked task reads its lane and, having parked, looks for capacity once more.
 PARKED = {"Query": 2, "GetItem": 1, "TransactWriteItems": 1}
+# Registering an agent: its entry, its pool's, and a turn for who may have waited for it.
+REGISTRATION = {"UpdateItem": 2, "SendMessageBatch": 1}
 # With nothing to do: the pools, what is due (4 partitions of attempts, the retries), the pool, and the repair's count.
 IDLE_SWEEP = {"Query": 1 + 5 + 1 + 5}
 
@@ -100,6 +110,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
                 announcements_topic_arn=topic,
                 quarantine_queue_url=queues["bad"],
             ),
+            RegistrySettings(scheduler_table=tables["scheduler"], wakeups_queue_url=queues["wakeups"]),
             AgentSettings(
                 agent_id="one",
                 attempts_table=tables["attempts"],
@@ -117,7 +128,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
 
 
 def _forget_everything_built() -> None:
-    for cached in (build_router, build_sweep, build_lifecycle):
+    for cached in (build_router, build_sweep, build_lifecycle, build_registry):
         cached.cache_clear()
     for make in (clients.dynamodb, clients.sqs, clients.events, clients.sns, clients.s3, clients.secretsmanager):
         make.cache_clear()
@@ -220,6 +231,18 @@ def test_an_idle_sweep_only_reads(deployed: Deployed) -> None:
     event = json.loads((Path(__file__).resolve().parents[2] / "events" / "scheduler.json").read_text())
     assert sweep_handler(event, Invocation()) == {"pools": 1, "due": 0, "repaired": 0, "failed": ()}
     assert deployed.counted() == IDLE_SWEEP
+
+
+def test_a_registration_writes_its_entry_and_wakes_its_pool(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers: list[bytes] = []
+    monkeypatch.setattr("pushlane.wiring.registry.put", lambda _url, body: answers.append(body))
+    properties = {"AgentId": "two", "Capabilities": ["echo"], "Slots": "2", "QueueUrl": deployed.queues["agent"]}
+    ids = {"StackId": "s", "RequestId": "r", "LogicalResourceId": "l", "ResponseURL": "https://answer"}
+    registry_handler({"RequestType": "Create", "ResourceProperties": properties, **ids}, Invocation())
+    assert json.loads(answers[0])["Status"] == "SUCCESS"
+    assert deployed.counted() == REGISTRATION
 
 
 def test_the_lifecycle_publishes_a_batch_in_one_call_each(deployed: Deployed) -> None:
