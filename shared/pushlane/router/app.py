@@ -105,10 +105,11 @@ class Router:
         resolved = self._turn(pool, [Arrival(task) for task in first.values()])
         failed: list[str] = []
         for record, task in pairs:
-            said = resolved.get(input_key(Arrival(task)), Resolved(Resolution.UNPUSHED))
-            if task is not first[task.task_id]:  # a repeat within this very batch
-                said = Resolved(met(task, new_task_attributes(first[task.task_id], Status.PARKED, 0)))
-            failed += self._settle(record, task, said)
+            said = resolved.get(input_key(Arrival(task)))
+            if said is not None and task is not first[task.task_id]:  # a repeat within this very batch
+                stored = said.stored or new_task_attributes(first[task.task_id], Status.PARKED, 0)
+                said = Resolved(met(task, stored), stored)
+            failed += self._settle(record, task, said or Resolved(Resolution.UNPUSHED))
         return failed
 
     def _settle(self, record: Record, task: Task, said: Resolved) -> list[str]:

@@ -219,3 +219,15 @@ def test_every_fact_of_a_task_says_tenant_tier_and_type() -> None:
     dispatcher.submit(tier="low")
     dispatcher.run_until_idle()
     assert {(f.data.tenant_id, f.data.tier, f.data.task_type) for f in dispatcher.facts} == {("atlas", "low", "echo")}
+
+
+def test_a_repeat_beside_a_conflict_in_one_batch_is_judged_by_the_stored_task() -> None:
+    dispatcher = a_dispatcher()
+    dispatcher.submit(payload={"say": 1}, idempotency_key="order-1")
+    dispatcher.run_until_idle()
+    for said in (2, 1, 2):
+        dispatcher.submit(payload={"say": said}, idempotency_key="order-1")
+    dispatcher.run_until_idle()
+    assert [one["code"] for one in dispatcher.quarantined()] == ["key_conflict", "key_conflict"]
+    repeats = [fields["resolution"] for event, fields in dispatcher.logged if event == "intake"]
+    assert repeats == ["dispatched", "conflict", "duplicate", "conflict"]
