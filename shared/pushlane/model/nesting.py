@@ -8,8 +8,8 @@ NESTING_MAX: Final = 64
 def nests_too_deep(value: object) -> bool:
     """Whether objects and arrays of decoded JSON lie more than `NESTING_MAX` deep in each other, `value` included."""
     level = [value]
-    for _ in range(NESTING_MAX + 1):
-        level = [inner for one in level for inner in _inside(one)]
+    for _ in range(NESTING_MAX):
+        level = [inner for one in level for inner in _inside(one) if isinstance(inner, dict | list)]
         if not level:
             return False
     return True

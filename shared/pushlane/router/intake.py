@@ -21,8 +21,9 @@ REASON_MAX: Final = 500
 
 _submit_decoder = msgspec.json.Decoder(SubmitTask)
 _outer_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_UNSAID: Final = SubmitData(tenant_id="", task_type="")
 _IDENTIFIER: Final = re.compile(ID_PATTERN)
-_PATH: Final = re.compile(r" - at `(?P<path>[^`]+)`$")
+_PATH: Final = re.compile(r" - at (?:`key` in )?`(?P<path>[^`]+)`$")
 
 
 class Record(Struct, frozen=True, kw_only=True):
@@ -108,9 +109,6 @@ def reject(record: Record, error: InvalidEvent) -> Rejection:
 
 def _task(submit: SubmitTask, source: Source, now_ms: int) -> Task:
     data, meta = submit.data, submit.metadata
-    body_digest = digest(
-        msgspec.json.encode(msgspec.structs.replace(data, idempotency_key=None), order="sorted").decode()
-    )
     task_id = (
         keyed_task_id(data.tenant_id, data.idempotency_key)
         if data.idempotency_key is not None
@@ -123,7 +121,7 @@ def _task(submit: SubmitTask, source: Source, now_ms: int) -> Task:
         capabilities=tuple(sorted(set(data.capabilities or (data.task_type,)))),
         payload=data.payload,
         source=source,
-        body_digest=body_digest,
+        body_digest=_body_digest(data),
         accepted_at_ms=now_ms,
         pool=data.pool,
         tier=data.tier,
@@ -136,6 +134,13 @@ def _task(submit: SubmitTask, source: Source, now_ms: int) -> Task:
         traceparent=meta.traceparent,
         depth=meta.depth,
     )
+
+
+def _body_digest(data: SubmitData) -> str:
+    """Fingerprint of what is asked for. A default counts the same spelled out as left out, and the key does not."""
+    said = {name: value for name, value in msgspec.structs.asdict(data).items() if value != getattr(_UNSAID, name)}
+    said.pop("idempotency_key", None)
+    return digest(msgspec.json.encode(said, order="sorted").decode())
 
 
 def _decode(body: bytes) -> SubmitTask:
