@@ -38,11 +38,19 @@ def cached_assembly(root: Path, context: Mapping[str, object], synthesise: Calla
         partial = Path(tempfile.mkdtemp(dir=folder, prefix=".partial-"))
         try:
             synthesise(partial)
-            partial.replace(assembly)
+            _publish(partial, assembly)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         _forget_old_ones(folder)
     return assembly
+
+
+def _publish(partial: Path, assembly: Path) -> None:
+    try:
+        partial.replace(assembly)
+    except OSError:
+        if not assembly.is_dir():  # else another process made the same one first, which is as good
+            raise
 
 
 def _inputs(root: Path) -> Iterator[Path]:

@@ -13,7 +13,7 @@ from pushlane.model.events import FactName, Nudge, WakeUp
 from pushlane.model.ids import digest
 from pushlane.model.task import Status, Task
 from pushlane.ports import InvalidRequest
-from pushlane.router.due import run_due
+from pushlane.router.due import UNREADABLE, run_due
 from pushlane.router.intake import Record, Rejection, normalise, record_of_kinesis, record_of_sqs, reject
 from pushlane.router.push import Pusher
 from pushlane.router.quarantine import Quarantine, record_fact
@@ -203,8 +203,8 @@ class Router:
         for pool, item_ids in by_pool.items():
             try:
                 run_due(self._ports.turn, self._ports.pusher, pool)
-            except PushlaneError as error:
-                self._ports.log("turn-failed", pool=pool, error=str(error))
+            except (PushlaneError, *UNREADABLE) as error:
+                self._ports.log("turn-failed", pool=pool, error=f"{type(error).__name__}: {error}")
                 failed += item_ids
         return failed
 

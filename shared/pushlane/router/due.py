@@ -11,6 +11,10 @@ from pushlane.state.loading import load_due, load_tasks
 _TURNS_MAX = 20
 
 
+# What reading an item raises that no version of the code can read: its pool fails, and says so, beside the others.
+UNREADABLE = (KeyError, TypeError, ValueError)
+
+
 def run_due(ports: TurnPorts, pusher: Pusher, pool: str) -> int:
     """Run turns until nothing is due in the pool, then arm the next wake-up; returns how many inputs there were.
 

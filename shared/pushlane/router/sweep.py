@@ -11,7 +11,7 @@ from pushlane.model.errors import PushlaneError
 from pushlane.model.events import FactName
 from pushlane.model.ids import digest
 from pushlane.ports import ConditionFailed, Equals, ItemStore, Table, Update
-from pushlane.router.due import run_due
+from pushlane.router.due import UNREADABLE, run_due
 from pushlane.router.push import Pusher
 from pushlane.router.quarantine import record_fact
 from pushlane.router.turn import TurnPorts
@@ -40,8 +40,8 @@ def sweep(ports: TurnPorts, pusher: Pusher, log: Callable[..., None]) -> Swept:
         try:
             due += run_due(ports, pusher, pool)
             repaired += repair(ports, pool)
-        except PushlaneError as error:
-            log("sweep-failed", pool=pool, error=str(error))
+        except (PushlaneError, *UNREADABLE) as error:
+            log("sweep-failed", pool=pool, error=f"{type(error).__name__}: {error}")
             failed.append(pool)
     return Swept(pools=len(pools), due=due, repaired=repaired, failed=tuple(failed))
 

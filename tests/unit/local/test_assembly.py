@@ -133,3 +133,13 @@ def test_the_last_four_are_kept(root: Path) -> None:
         made.append(cached_assembly(root, CONTEXT, Synthesis()))
         os.utime(made[-1], (number, number))  # made one after the other, however coarse the file system's clock
     assert assemblies(root) == {path.name for path in made[-4:]}
+
+
+def test_two_syntheses_side_by_side_give_one_assembly(root: Path) -> None:
+    def synthesise(folder: Path) -> None:
+        write(folder / "manifest.json", "mine")
+        write(root / "build" / "assemblies" / assembly_digest(root, CONTEXT) / "manifest.json", "of another process")
+
+    assembly = cached_assembly(root, CONTEXT, synthesise)
+    assert (assembly / "manifest.json").read_text() == "of another process"
+    assert [one.name for one in assembly.parent.iterdir()] == [assembly.name]

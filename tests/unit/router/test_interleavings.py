@@ -136,7 +136,7 @@ def test_two_turns_that_take_the_same_waiting_task_dispatch_it_once() -> None:
     world.all_done(2)
 
 
-@pytest.mark.parametrize("change", [{"slots": 0}, {"slots": 1, "used": 1}, {"status": "DRAINING"}], ids=str)
+@pytest.mark.parametrize("change", [{"slots": 0}, {"used": 2}, {"status": "DRAINING"}], ids=str)
 def test_an_agent_that_shrinks_fills_or_drains_meanwhile_is_not_given_the_task(change: dict[str, Any]) -> None:
     world = World(slots=2)
     world.meanwhile.slip_in(lambda: world.store.write(Update(AGENT, set=change)))
@@ -243,4 +243,22 @@ def test_a_repair_made_between_a_snapshot_and_its_commit_holds() -> None:
     world.meanwhile.slip_in(world.sweep)
     world.arrives("m1")
     assert world.used("one") == 1 == len(world.live_attempts())
+    world.all_done(1)
+
+
+def test_a_push_that_is_delivered_again_while_it_runs_is_executed_once() -> None:
+    world = World()
+    runs: list[int] = []
+
+    @agent(task_types=("echo",))
+    def slow(ctx: TaskContext, _payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        runs.append(ctx.attempt)
+        if len(runs) == 1:
+            AgentRuntime(slow, world.agent_ports()).run(message.body, 60_000)
+        return {}
+
+    world.arrives("m1")
+    [message] = world.sender.drain(AGENT_QUEUE)
+    AgentRuntime(slow, world.agent_ports()).run(message.body, 60_000)
+    assert runs == [1]
     world.all_done(1)
