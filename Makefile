@@ -11,7 +11,7 @@ RUN := PATH="$(CURDIR)/.venv/bin:$$PATH"
 PYTEST := $(RUN) python -m pytest --durations=15
 SPREAD := -n 2 --dist loadgroup
 
-.PHONY: help setup demo up down check test test-long lock schemas format clean
+.PHONY: help setup demo up down check test test-long sim bench lock schemas format clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -42,10 +42,19 @@ test: check ## Everything that CI runs, except the long tests (12 minutes at mos
 test-long: setup ## The long tests
 	$(PYTEST) -m long || test $$? -eq 5 # 5: there is none, which is no failure
 
+# A recorded hour of LLM requests; without it the worlds that are made from it are left out.
+TRACE ?= ../shared/traces/azure-llm-conv-2023.csv
+
+sim: setup ## Compare the scheduler with others on simulated worlds (build/sim; TRACE=recorded.csv)
+	$(RUN) pushlane simulate worlds --requests "$(TRACE)" --out build/sim --check
+
+bench: setup ## Whole turns over pools with up to a million parked tasks: reads, writes, time (4 minutes)
+	$(RUN) python -m bench.turn_scaling
+
 lock: setup ## Recompile the lock files
 	$(RUN) python tools/lock.py
 
-schemas: setup ## Rewrite docs/events from the event types
+schemas: setup ## Rewrite docs/events and docs/policy.schema.json from the types
 	$(RUN) python tools/schemas.py
 
 format: setup ## Format the code and apply safe lint fixes

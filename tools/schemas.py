@@ -1,4 +1,6 @@
-"""Generate `docs/events/*.json` and `docs/state-machine.md` from the code; `--check` fails when they are stale."""
+"""Generate `docs/events/*.json`, `docs/policy.schema.json` and `docs/state-machine.md` from the code; `--check` fails
+when they are stale.
+"""
 
 import argparse
 import json
@@ -8,13 +10,16 @@ from typing import Any
 
 import msgspec
 
-from pushlane.model.events import Dispatch, Fact, Nudge, SubmitTask, WakeUp
+from pushlane.model.events import Dispatch, Fact, HeldRecord, Nudge, SetPolicy, SubmitTask, WakeUp
+from pushlane.model.policy import DEFAULT_TIERS, Policy
 from pushlane.model.task import ENTRY_STATES, TRANSITIONS, Status
 
 ROOT = Path(__file__).resolve().parent.parent
 EVENTS: dict[str, type[msgspec.Struct]] = {
     "submit-task.v1": SubmitTask,
+    "set-policy.v1": SetPolicy,
     "fact.v1": Fact,
+    "held-record.v1": HeldRecord,
     "dispatch.v1": Dispatch,
     "nudge.v1": Nudge,
     "wake-up.v1": WakeUp,
@@ -23,8 +28,25 @@ EVENTS: dict[str, type[msgspec.Struct]] = {
 
 def schema(event: type[msgspec.Struct]) -> str:
     """The JSON Schema (2020-12) of an event."""
+    return _as_document(msgspec.json.schema(event))
+
+
+def policy_schema() -> str:
+    """The JSON Schema of a policy. Each tier has defaults of its own, so tiers are properties here and no table."""
+    whole = msgspec.json.schema(Policy)
+    tiers = {
+        tier.value: {"$ref": "#/$defs/TierPolicy", "default": msgspec.to_builtins(one)}
+        for tier, one in DEFAULT_TIERS.items()
+    }
+    whole["$defs"]["Policy"]["properties"]["tiers"] |= {"properties": tiers, "additionalProperties": False}
+    for field in whole["$defs"]["TierPolicy"]["properties"].values():
+        field.pop("default", None)
+    return _as_document(whole)
+
+
+def _as_document(said: dict[str, Any]) -> str:
     document: dict[str, Any] = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
-    return json.dumps(document | msgspec.json.schema(event), indent=2, sort_keys=True) + "\n"
+    return json.dumps(document | said, indent=2, sort_keys=True) + "\n"
 
 
 def state_machine() -> str:
@@ -46,7 +68,10 @@ def state_machine() -> str:
 def generated() -> dict[Path, str]:
     """Every generated file and what it should hold."""
     files = {ROOT / "docs" / "events" / f"{name}.json": schema(event) for name, event in EVENTS.items()}
-    return files | {ROOT / "docs" / "state-machine.md": state_machine()}
+    return files | {
+        ROOT / "docs" / "policy.schema.json": policy_schema(),
+        ROOT / "docs" / "state-machine.md": state_machine(),
+    }
 
 
 def main(argv: list[str]) -> int:

@@ -42,6 +42,8 @@ class IndexKey(Struct, frozen=True):
 LOCAL_INDEXES: Final[Mapping[tuple[Table, str], IndexKey]] = {
     (Table.ATTEMPTS, "by_lease"): IndexKey("lease_until_ms", numeric=True),
     (Table.SCHEDULER, "by_turn"): IndexKey("turn_key"),
+    (Table.SCHEDULER, "by_urgency"): IndexKey("urgent_key"),
+    (Table.SCHEDULER, "by_late"): IndexKey("late_key"),
 }
 
 

@@ -4,9 +4,12 @@ import json
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import pytest
 
 from pushlane.client import SubmitData
+from pushlane.model.events import HeldRecord
+from pushlane.model.ids import unkeyed_task_id
 from pushlane.model.task import Door, Status
 from tests.e2e.conftest import Deployed
 
@@ -69,6 +72,24 @@ def test_a_large_payload_travels_as_a_claim_check(deployed: Deployed) -> None:
     assert deployed.client.result(submitted.task_id)["value"] == "x" * 200_000
 
 
+def test_what_comes_back_from_the_held_queue_is_the_submission_that_it_was(deployed: Deployed) -> None:
+    source_id = f"shardId-000000000000:{uuid4().hex}"
+    body = {
+        "metadata": {"name": "SubmitTask", "version": 1},
+        "data": msgspec.to_builtins(echo("held")),
+    }
+    held = HeldRecord(door=Door.KINESIS, source_id=source_id, body=msgspec.Raw(json.dumps(body).encode()))
+    for delay_seconds in (0, 1):  # it may come twice
+        deployed.aws.sqs.send_message(
+            QueueUrl=deployed.installation.held_queue_url,
+            MessageBody=msgspec.json.encode(held).decode(),
+            DelaySeconds=delay_seconds,
+        )
+    task_id = unkeyed_task_id("atlas", Door.KINESIS, source_id)
+    [record] = deployed.client.wait([task_id], timeout_seconds=30).values()
+    assert (record.status, record.door, record.epoch) == (Status.SUCCEEDED, Door.KINESIS, 1)
+
+
 def send_raw(deployed: Deployed, door: Door, body: str) -> None:
     """A record as it is, without the client's checks."""
     names, aws = deployed.installation, deployed.aws
@@ -76,7 +97,7 @@ def send_raw(deployed: Deployed, door: Door, body: str) -> None:
         case Door.SQS:
             aws.sqs.send_message(QueueUrl=names.intake_queue_urls[0], MessageBody=body)
         case Door.SNS:
-            aws.sns.publish(TopicArn=names.intake_topic_arn, Message=body)
+            aws.sns.publish(TopicArn=names.intake_topic_arns[0], Message=body)
         case Door.EVENTBRIDGE:
             entry: Any = {
                 "EventBusName": names.ingress_bus_name,

@@ -14,6 +14,8 @@ from pushlane.model.events import Dispatch
 from pushlane.model.task import Status
 from pushlane.ports import Put, Scalar, Update
 from pushlane.router.app import Router, RouterPorts
+from pushlane.router.held import HeldTenants
+from pushlane.router.policy import PolicyDirectory
 from pushlane.router.push import Pusher
 from pushlane.router.quarantine import Quarantine
 from pushlane.router.remembered import RememberedPools
@@ -86,6 +88,7 @@ def _router(deployed: Deployed, replans: list[int]) -> Router:
         new_token=lambda: uuid.uuid4().hex,
         back_off=counted,
         remembered=RememberedPools(),
+        policies=PolicyDirectory(deployed.store, clock, lambda *_, **__: None),
     )
     return Router(
         RouterPorts(
@@ -93,10 +96,13 @@ def _router(deployed: Deployed, replans: list[int]) -> Router:
             pusher=Pusher(deployed.store, sender, lambda: b"a key of this test"),
             tenants=TenantDirectory(deployed.store, clock),
             quarantine=Quarantine(deployed.store, sender, clock, deployed.installation.quarantine_queue_url),
+            held=HeldTenants(),
             signing_key=lambda: b"a key of this test",
             accept_unsigned_tenant=True,
             results_queue_arn="results",
             wakeups_queue_arn="wakeups",
+            held_queue_arn="held",
+            held_queue_url=deployed.installation.held_queue_url,
             log=lambda *_args, **_fields: None,
         )
     )

@@ -139,13 +139,15 @@ def test_an_agent_may_update_its_attempt_nudge_and_exchange_large_values(prod: T
 @pytest.mark.parametrize("name", ["RouterFunction", "SweepFunction"])
 def test_a_turn_may_read_and_write_the_state_and_push(prod: Templates, name: str) -> None:
     state = {(action, table) for action in READ | WRITE for table in STATE_TABLES}
-    indexes = {("dynamodb:Query", "StateAttempts/index/by_lease"), ("dynamodb:Query", "StateScheduler/index/by_turn")}
+    indexes = {("dynamodb:Query", "StateAttempts/index/by_lease")}
+    indexes |= {("dynamodb:Query", f"StateScheduler/index/{name}") for name in ("by_turn", "by_urgency", "by_late")}
     agents = "arn:<AWS::Partition>:sqs:<AWS::Region>:<AWS::AccountId>:pushlane-prod-agent-*"
     expected = state | indexes | {(action, "StateConfig") for action in READ}
     expected |= {("secretsmanager:GetSecretValue", "StateSigningSecret")}
     expected |= {("sqs:SendMessage", "ChannelsWakeups"), ("sqs:SendMessage", agents)}
     if name == "RouterFunction":
-        expected |= {("sqs:SendMessage", "ChannelsQuarantine"), ("sqs:SendMessage", "RoutingRouterStreamDeadLetters")}
+        expected |= {("sqs:SendMessage", "ChannelsQuarantine"), ("sqs:SendMessage", "ChannelsHeld")}
+        expected |= {("sqs:SendMessage", "RoutingRouterStreamDeadLetters")}
     assert own(prod, name) == expected
 
 

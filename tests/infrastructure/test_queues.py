@@ -19,7 +19,7 @@ def is_last_resort(queue: Resource) -> bool:
 
 def test_every_queue_has_a_dead_letter_queue_or_is_one(prod: Templates) -> None:
     working = [queue for queue in prod.resources("AWS::SQS::Queue") if not is_last_resort(queue)]
-    assert len(working) == 8 + 2 + 1 + 3  # intake, results and wake-ups, events, agents
+    assert len(working) == 8 + 3 + 1 + 3  # intake; held, results and wake-ups; events; agents
     for queue in working:
         redrive = queue.properties["RedrivePolicy"]
         assert 1 < redrive["maxReceiveCount"] <= 10
@@ -41,7 +41,7 @@ def test_a_message_stays_invisible_for_six_timeouts_of_its_consumer(prod: Templa
             function = prod.target(mapping.properties["FunctionName"], mapping.stack)
             assert source.properties["VisibilityTimeout"] >= 6 * function.properties["Timeout"]
             consumed += 1
-    assert consumed == 8 + 2 + 3
+    assert consumed == 8 + 3 + 3
 
 
 def test_queues_are_encrypted_and_refuse_plain_transport(prod: Templates) -> None:
@@ -66,23 +66,6 @@ def test_the_emulator_is_not_asked_for_tls_that_it_does_not_speak(local: Templat
 def denies_plain_transport(statement: dict[str, Any]) -> bool:
     plain = {"Bool": {"aws:SecureTransport": "false"}}
     return bool(statement["Effect"] == "Deny" and statement["Condition"] == plain)
-
-
-def test_the_bus_door_delivers_whole_events_and_keeps_what_it_cannot_deliver(prod: Templates) -> None:
-    rule = prod.only("AWS::Events::Rule", named="Submissions")
-    assert rule.properties["EventPattern"] == {"detail-type": ["SubmitTask"]}
-    (target,) = rule.properties["Targets"]
-    assert prod.target(target["Arn"], rule.stack).logical_id.startswith("ChannelsIntake0")
-    assert "Undelivered" in prod.target(target["DeadLetterConfig"]["Arn"], rule.stack).logical_id
-    assert not {"Input", "InputPath", "InputTransformer"} & target.keys()
-
-
-def test_the_topic_door_keeps_the_message_id_of_sns(prod: Templates) -> None:
-    subscription = prod.only("AWS::SNS::Subscription")
-    assert not subscription.properties.get("RawMessageDelivery", False)
-    assert prod.target(subscription.properties["Endpoint"], subscription.stack).logical_id.startswith("ChannelsIntake0")
-    dead_letters = subscription.properties["RedrivePolicy"]["deadLetterTargetArn"]
-    assert "Undelivered" in prod.target(dead_letters, subscription.stack).logical_id
 
 
 @pytest.mark.parametrize("queue", ["ChannelsIntake0", "ChannelsUndelivered"])

@@ -2,6 +2,7 @@
 
 import pytest
 
+from pushlane.ports import LOCAL_INDEXES
 from tests.infrastructure.templates import Templates
 
 pytestmark = pytest.mark.xdist_group("infrastructure")  # what these tests share is expensive
@@ -47,16 +48,29 @@ def test_tasks_stream_expire_and_are_listed_by_tenant(prod: Templates) -> None:
     assert [key["AttributeName"] for key in index["KeySchema"]] == ["tenant_bucket", "accepted_at_ms"]
 
 
+LOCAL = {
+    "Attempts": {"by_lease": ("lease_until_ms", "N")},
+    "Scheduler": {"by_turn": ("turn_key", "S"), "by_urgency": ("urgent_key", "S"), "by_late": ("late_key", "S")},
+}
+
+
+def test_the_local_indexes_are_those_that_the_code_reads(prod: Templates) -> None:
+    read = {(table.value, index): one.attribute for (table, index), one in LOCAL_INDEXES.items()}
+    assert read == {(t.lower(), index): key for t, indexes in LOCAL.items() for index, (key, _) in indexes.items()}
+    for table, indexes in LOCAL.items():
+        properties = prod.only("AWS::DynamoDB::Table", named=table).properties
+        assert {one["IndexName"] for one in properties["LocalSecondaryIndexes"]} == indexes.keys()
+
+
 @pytest.mark.parametrize(
     ("table", "index", "key", "kind"),
-    [("Attempts", "by_lease", "lease_until_ms", "N"), ("Scheduler", "by_turn", "turn_key", "S")],
+    [(table, index, *key) for table, indexes in LOCAL.items() for index, key in indexes.items()],
 )
 def test_local_indexes_read_whole_items_by_their_key(
     prod: Templates, table: str, index: str, key: str, kind: str
 ) -> None:
     properties = prod.only("AWS::DynamoDB::Table", named=table).properties
-    (found,) = properties["LocalSecondaryIndexes"]
-    assert found["IndexName"] == index
+    (found,) = [one for one in properties["LocalSecondaryIndexes"] if one["IndexName"] == index]
     assert [one["AttributeName"] for one in found["KeySchema"]] == ["pk", key]
     assert found["Projection"] == {"ProjectionType": "ALL"}
     assert {"AttributeName": key, "AttributeType": kind} in properties["AttributeDefinitions"]
@@ -88,8 +102,8 @@ def test_clients_find_what_they_need_in_the_outputs(prod: Templates) -> None:
     outputs = prod.outputs()
     assert outputs.keys() == {
         *("TasksTable", "AttemptsTable", "SchedulerTable", "ConfigTable", "ClaimsBucket"),
-        *("IngressBusName", "FactsBusName", "IntakeTopicArn", "AnnouncementsTopicArn", "IntakeQueueUrls"),
-        *("StreamName", "ResultsQueueUrl", "WakeupsQueueUrl", "QuarantineQueueUrl", "DlqUrls"),
+        *("IngressBusName", "FactsBusName", "IntakeTopicArns", "AnnouncementsTopicArn", "IntakeQueueUrls"),
+        *("StreamName", "ResultsQueueUrl", "WakeupsQueueUrl", "HeldQueueUrl", "QuarantineQueueUrl", "DlqUrls"),
     }
     dead_letters = [queue for queue in prod.resources("AWS::SQS::Queue") if "DeadLetters" in queue.logical_id]
     urls = str(outputs["DlqUrls"])

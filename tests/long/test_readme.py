@@ -58,10 +58,19 @@ def test_make_demo() -> None:
 
 
 def test_run_it_locally(down_at_the_end: None) -> None:
-    """make up, pushlane tenants add, submit, agents, status, python examples/submit_a_task.py, make down."""
+    """make up, pushlane tenants add, submit, agents, status, policy get --effective, python examples/submit_a_task.py,
+    make down.
+    """
     said = shell(block_with("make up"), 400)
     assert "extract" in said
     assert said.rstrip().splitlines()[-2:-1] == ["Hello"] or "\nHello\n" in said
+
+
+def test_whose_turn_it_is() -> None:
+    """pushlane policy validate examples/policy.json; make sim has a test of its own."""
+    [command, simulation] = block_with(".venv/bin/pushlane policy validate").splitlines()
+    assert simulation == "make sim"
+    shell(command, 60)
 
 
 def test_make_help_and_make_setup() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 if TYPE_CHECKING:
@@ -33,11 +33,14 @@ class ConverseClient(Protocol):
 
 
 class BedrockModel:
-    """A model on Bedrock; errors of the client pass through, so that the attempt is retried."""
+    """A model on Bedrock; errors of the client pass through, so that the attempt is retried. `report` is told the
+    tokens of each call, in and out.
+    """
 
-    def __init__(self, name: str, client: ConverseClient) -> None:
+    def __init__(self, name: str, client: ConverseClient, report: Callable[[int], None]) -> None:
         self.name = name
         self._client = client
+        self._report = report
 
     def summarize(self, title: str, text: str) -> str:
         """Three to five sentences about `text`; raises ModelAnswerEmpty when the model says nothing."""
@@ -48,6 +51,7 @@ class BedrockModel:
             messages=[{"role": "user", "content": [{"text": document}]}],
             inferenceConfig={"maxTokens": _ANSWER_TOKENS_MAX, "temperature": 0.0},
         )
+        self._report(answer.get("usage", {}).get("totalTokens", 0))
         blocks = answer["output"]["message"]["content"]
         written = " ".join(" ".join(block.get("text", "") for block in blocks).split())
         if not written:
@@ -55,10 +59,10 @@ class BedrockModel:
         return written
 
 
-def model_from_environment() -> Model | None:
+def model_from_environment(report: Callable[[int], None]) -> Model | None:
     """The model that PUSHLANE_SUMMARY_MODEL names, or None if it is not set."""
     name = os.environ.get(MODEL_VARIABLE)
-    return BedrockModel(name, _client()) if name else None
+    return BedrockModel(name, _client(), report) if name else None
 
 
 @functools.cache

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from pushlane.model.attempt import Usage
 from pushlane.model.errors import PushlaneError
 from pushlane.model.events import Dispatch
 from pushlane.ports import Clock, ConditionFailed, ItemStore, Scalar
@@ -41,6 +42,8 @@ class TaskContext:
         self._ends_at_ms = ends_at_ms
         self._lease_grace_ms = lease_grace_ms
         self._log = log
+        self._tokens: int | None = None
+        self._resources: dict[str, int] = {}
 
     def remaining_seconds(self) -> float:
         """Time until the platform stops this invocation."""
@@ -61,6 +64,25 @@ class TaskContext:
             self._store.write(attempts.check_in(self._key, self.attempt, self._runner, lease_until_ms, more))
         except ConditionFailed as error:
             raise AttemptLost(f"attempt {self.attempt} of {self.task_id} is not current any more") from error
+
+    def used(self, *, tokens: int = 0, **resources: int) -> None:
+        """Add to what this attempt really used: tokens in all, and so much of resources that the policy names
+        (`ctx.used(tokens=850, **{"search-calls": 2})`). What is never reported counts as the task estimated it.
+
+        Raises `ValueError` for less than nothing.
+        """
+        for name, amount in {"tokens": tokens, **resources}.items():
+            if amount < 0:
+                raise ValueError(f"used({name}={amount}): nothing is given back here, report 0 or more")
+        if tokens or not resources:
+            self._tokens = (self._tokens or 0) + tokens
+        for name, amount in resources.items():
+            self._resources[name] = self._resources.get(name, 0) + amount
+
+    @property
+    def usage(self) -> Usage:
+        """All that was reported so far."""
+        return Usage(tokens=self._tokens, resources=dict(self._resources))
 
     def log(self, message: str, **fields: Any) -> None:
         """One structured log line that carries the task's and the tenant's id. Never put payloads in it."""

@@ -12,9 +12,10 @@ import msgspec
 from msgspec import Struct
 
 from pushlane.agent.context import AttemptLost, TaskContext
-from pushlane.agent.definition import AgentDefinition, Permanent
+from pushlane.agent.definition import AgentDefinition, Permanent, Throttled
 from pushlane.model import claim_check
-from pushlane.model.attempt import ErrorDetail, Outcome, OutcomeKind
+from pushlane.model.attempt import ErrorDetail, Outcome, OutcomeKind, Usage
+from pushlane.model.attempt import Throttled as Pause
 from pushlane.model.events import Dispatch, Nudge
 from pushlane.model.nesting import NESTING_MAX, nests_too_deep
 from pushlane.ports import BlobStore, Clock, ConditionFailed, ItemStore, Message, MessageSender
@@ -83,27 +84,16 @@ class AgentRuntime:
             result = self._definition.work(ctx, self._payload(dispatch))
             stored = self._result(dispatch, result)
         except Exception as error:  # the author's code may raise anything; each is the attempt's outcome
-            detail = ErrorDetail(
-                error_type=type(error).__name__,
-                # A file name that is no UTF-8, say, comes with surrogates, and those cannot be stored.
-                message=str(error)[:_MESSAGE_MAX].encode(errors="replace").decode(),
-                retryable=not isinstance(error, Permanent | AttemptLost),
+            said = _failed(error, ctx.usage, started_at_ms)
+        else:
+            said = Outcome(
+                kind=OutcomeKind.SUCCEEDED,
+                started_at_ms=started_at_ms,
+                finished_at_ms=started_at_ms,
+                result=stored,
+                usage=ctx.usage,
             )
-            return self._outcome(OutcomeKind.FAILED, started_at_ms, error=detail)
-        return self._outcome(OutcomeKind.SUCCEEDED, started_at_ms, result=stored)
-
-    def _outcome(
-        self,
-        kind: OutcomeKind,
-        started_at_ms: int,
-        *,
-        result: dict[str, Any] | None = None,
-        error: ErrorDetail | None = None,
-    ) -> Outcome:
-        finished_at_ms = max(started_at_ms, self._ports.clock.now_ms())
-        return Outcome(
-            kind=kind, started_at_ms=started_at_ms, finished_at_ms=finished_at_ms, result=result, error=error
-        )
+        return msgspec.structs.replace(said, finished_at_ms=max(started_at_ms, self._ports.clock.now_ms()))
 
     def _finish(self, dispatch: Dispatch, call_id: str, outcome: Outcome) -> bool:
         key = attempts.attempt_item(dispatch.attempt_pk, dispatch.task_id)
@@ -153,3 +143,26 @@ class AgentRuntime:
         )
         self._ports.blobs().put(claim.key, body)
         return claim_check.as_value(claim)
+
+
+def _failed(error: Exception, usage: Usage, started_at_ms: int) -> Outcome:
+    """The outcome of an attempt that ended with an exception; it ends when it began until its end is filled in."""
+    detail = ErrorDetail(
+        error_type=type(error).__name__,
+        # A file name that is no UTF-8, say, comes with surrogates, and those cannot be stored.
+        message=str(error)[:_MESSAGE_MAX].encode(errors="replace").decode(),
+        retryable=not isinstance(error, Permanent | AttemptLost),
+    )
+    throttled = None
+    if isinstance(error, Throttled):
+        # What was refused was not used: a provider that is busy for hours must not eat the tenant's budget.
+        usage = msgspec.structs.replace(usage, tokens=usage.tokens or 0)
+        throttled = Pause(resource=error.resource, retry_after_seconds=error.retry_after_seconds)
+    return Outcome(
+        kind=OutcomeKind.FAILED,
+        started_at_ms=started_at_ms,
+        finished_at_ms=started_at_ms,
+        error=detail,
+        usage=usage,
+        throttled=throttled,
+    )

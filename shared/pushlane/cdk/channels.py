@@ -1,6 +1,7 @@
 """Channels: the doors that producers use, the queues between functions, and where facts are published."""
 
-from typing import Final
+import itertools
+from typing import Any, Final
 
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
@@ -14,9 +15,11 @@ from constructs import Construct
 
 from pushlane.cdk.queues import DeadLetterQueue, WorkQueue
 from pushlane.cdk.stage import is_local, removal_policy, tls_only
+from pushlane.model.ids import INTAKE_SLOTS, intake_queue_of
 from pushlane.settings.stage import StageConfig
 
 SUBMIT_DETAIL_TYPE: Final = "SubmitTask"
+SET_POLICY_DETAIL_TYPE: Final = "SetPolicy"
 ROUTER_TIMEOUT_SECONDS: Final = 30
 _STREAMER_TIMEOUT_SECONDS: Final = 30
 
@@ -30,6 +33,8 @@ class Channels(Construct):
         self.undelivered = DeadLetterQueue(self, "UndeliveredSubmissions", config=self._config)
         self.intake_dead_letters = DeadLetterQueue(self, "IntakeDeadLetters", config=self._config)
         self.intake_queues = [self._intake_queue(number) for number in range(config.intake_queues)]
+        # What tenants over their bound submit waits here until its delay is over.
+        self.held = self._router_queue("Held")
         self.results = self._router_queue("Results")
         self.wakeups = self._router_queue("Wakeups")
         self.events = WorkQueue(
@@ -45,7 +50,7 @@ class Channels(Construct):
         self.stream = self._stream()
         self.ingress_bus = events.EventBus(self, "Ingress", description="Pushlane: submissions")
         self.facts_bus = events.EventBus(self, "Facts", description="Pushlane: what happened")
-        self.intake_topic = sns.Topic(self, "Intake", enforce_ssl=tls_only(self._config))
+        self.intake_topics = [self._intake_topic(number) for number in range(config.intake_queues)]
         self.announcements = sns.Topic(self, "Announcements", enforce_ssl=tls_only(self._config))
         self._open_doors()
 
@@ -57,6 +62,12 @@ class Channels(Construct):
             consumer_timeout_seconds=ROUTER_TIMEOUT_SECONDS,
             dead_letters=self.intake_dead_letters,
         )
+
+    def _intake_topic(self, number: int) -> sns.Topic:
+        """One for each intake queue. Filter policies on one topic would lose without a trace what they do not foresee:
+        no attributes match none on attributes, a message that is no JSON matches none on the body.
+        """
+        return sns.Topic(self, f"IntakeTopic{number}", enforce_ssl=tls_only(self._config))
 
     def _router_queue(self, construct_id: str) -> WorkQueue:
         return WorkQueue(
@@ -79,23 +90,32 @@ class Channels(Construct):
         )
 
     def _open_doors(self) -> None:
-        """Bus and topic deliver into intake queue 0. Not raw: the notification carries SNS's own MessageId, the stable
-        identity of a submission without an idempotency key.
+        """Bus and topics deliver into the intake queues. Not raw: the notification carries SNS's own MessageId, the
+        stable identity of a submission without an idempotency key.
         """
-        first = self.intake_queues[0]
-        pattern = events.EventPattern(detail_type=[SUBMIT_DETAIL_TYPE])
-        rule = events.Rule(self, "Submissions", event_bus=self.ingress_bus, event_pattern=pattern)
-        rule.add_target(
-            targets.SqsQueue(
-                first,
-                dead_letter_queue=self.undelivered,
-                max_event_age=cdk.Duration.hours(24),
-                retry_attempts=185,
-            )
+        for topic, queue in zip(self.intake_topics, self.intake_queues, strict=True):
+            topic.add_subscription(subscriptions.SqsSubscription(queue, dead_letter_queue=self.undelivered))
+        rules = [self._bus_rule(number, queue) for number, queue in enumerate(self.intake_queues)]
+        for narrower, other in itertools.pairwise(rules):
+            # With more queues a rule gives slots away: only after the rule is there that takes them.
+            narrower.node.add_dependency(other)
+        self._bus_rule_to("Policies", self.intake_queues[0], events.EventPattern(detail_type=[SET_POLICY_DETAIL_TYPE]))
+        self._accept_from_facts_rules(self.intake_queues[0])
+        self._accept_from_facts_rules(self.undelivered)
+
+    def _bus_rule(self, number: int, queue: WorkQueue) -> events.Rule:
+        pattern = events.EventPattern(
+            detail_type=[SUBMIT_DETAIL_TYPE], detail=detail_pattern(number, len(self.intake_queues))
         )
-        self.intake_topic.add_subscription(subscriptions.SqsSubscription(first, dead_letter_queue=self.undelivered))
-        for queue in (first, self.undelivered):
-            self._accept_from_facts_rules(queue)
+        return self._bus_rule_to(f"Submissions{number}", queue, pattern)
+
+    def _bus_rule_to(self, construct_id: str, queue: WorkQueue, pattern: events.EventPattern) -> events.Rule:
+        rule = events.Rule(self, construct_id, event_bus=self.ingress_bus, event_pattern=pattern)
+        target = targets.SqsQueue(
+            queue, dead_letter_queue=self.undelivered, max_event_age=cdk.Duration.hours(24), retry_attempts=185
+        )
+        rule.add_target(target)
+        return rule
 
     def _accept_from_facts_rules(self, queue: sqs.Queue) -> None:
         """Any rule on the facts bus may submit, also of a later stack: named one by one they would close a circle."""
@@ -110,3 +130,18 @@ class Channels(Construct):
                 conditions={"ArnLike": {"aws:SourceArn": rules}},
             )
         )
+
+
+def detail_pattern(number: int, queues: int) -> dict[str, Any] | None:
+    """Which submissions the rule of an intake queue takes. That of queue 0 takes whatever no other one does, also what
+    has no slot or a nonsensical one, so that every event of the bus is taken or refused with a reason.
+    """
+    if queues == 1:
+        return None
+    serving = {slot: intake_queue_of(slot, queues) for slot in range(INTAKE_SLOTS)}
+    if number == 0:
+        others = [slot for slot, queue in serving.items() if queue != 0]
+        return {"metadata": {"intake": [{"exists": False}, {"anything-but": others}]}}
+    # As numbers, so that also 3.0 finds a rule.
+    own = [{"numeric": ["=", slot]} for slot, queue in serving.items() if queue == number]
+    return {"metadata": {"intake": own}}

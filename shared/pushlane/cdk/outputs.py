@@ -26,12 +26,13 @@ def channel_outputs(channels: Channels) -> None:
     """Names, ARNs and URLs of the doors, of the facts and of the queues that operators look into."""
     _output(channels, "IngressBusName", channels.ingress_bus.event_bus_name)
     _output(channels, "FactsBusName", channels.facts_bus.event_bus_name)
-    _output(channels, "IntakeTopicArn", channels.intake_topic.topic_arn)
+    _output(channels, "IntakeTopicArns", ",".join(topic.topic_arn for topic in channels.intake_topics))
     _output(channels, "AnnouncementsTopicArn", channels.announcements.topic_arn)
     _output(channels, "IntakeQueueUrls", ",".join(queue.queue_url for queue in channels.intake_queues))
     _output(channels, "StreamName", channels.stream.stream_name)
     _output(channels, "ResultsQueueUrl", channels.results.queue_url)
     _output(channels, "WakeupsQueueUrl", channels.wakeups.queue_url)
+    _output(channels, "HeldQueueUrl", channels.held.queue_url)
     _output(channels, "QuarantineQueueUrl", channels.quarantine.queue_url)
 
 

@@ -20,6 +20,9 @@ from pushlane.settings.stage import Stage, StageConfig
 _CONCURRENCY: Final = {Stage.LOCAL: 2, Stage.DEV: 5, Stage.PROD: 20}
 _MEMORY_MB: Final = {Stage.LOCAL: 512, Stage.DEV: 512, Stage.PROD: 1024}
 _QUEUE_BATCH: Final = 10
+# What stepped aside comes back slowly: it must not take the router's time from tenants within their bounds.
+_HELD_BATCH: Final = 5
+_HELD_CONCURRENCY: Final = 2
 _STREAM_BATCH: Final = 100
 _STREAM_PARALLEL: Final = 2
 _STREAM_RETRIES: Final = 10
@@ -39,7 +42,6 @@ class Router(Construct):
         agent_queue_prefix: str,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._concurrency = _CONCURRENCY[config.stage]
         self.routed = PythonFunction(
             self,
             "Router",
@@ -52,18 +54,21 @@ class Router(Construct):
             aws_services=TURN_SERVICES,
         )
         allow_turns(self.routed, state, channels, agent_queue_prefix)
-        self.routed.allow("sqs:SendMessage", on=[channels.quarantine.queue_arn])
+        self.routed.allow("sqs:SendMessage", on=[channels.quarantine.queue_arn, channels.held.queue_arn])
+        if config.accept_unsigned_tenant:  # elsewhere no policy is taken from the bus
+            self.routed.allow("dynamodb:PutItem", on=[state.configuration.table_arn])
         for queue in (*channels.intake_queues, channels.results, channels.wakeups):
-            self._consume(queue)
+            self._consume(queue, _QUEUE_BATCH, _CONCURRENCY[config.stage])
+        self._consume(channels.held, _HELD_BATCH, _HELD_CONCURRENCY)
         self.stream_dead_letters = DeadLetterQueue(self, "StreamDeadLetters", config=config)
         self._read_stream(channels)
 
-    def _consume(self, queue: WorkQueue) -> None:
+    def _consume(self, queue: WorkQueue, batch_size: int, concurrency: int) -> None:
         self.routed.function.add_event_source(
             sources.SqsEventSource(
                 queue,
-                batch_size=_QUEUE_BATCH,
-                max_concurrency=self._concurrency,
+                batch_size=batch_size,
+                max_concurrency=concurrency,
                 report_batch_item_failures=True,
             )
         )
@@ -95,6 +100,8 @@ def _settings(config: StageConfig, state: State, channels: Channels) -> RouterSe
         results_queue_arn=channels.results.queue_arn,
         wakeups_queue_arn=channels.wakeups.queue_arn,
         wakeups_queue_url=channels.wakeups.queue_url,
+        held_queue_arn=channels.held.queue_arn,
+        held_queue_url=channels.held.queue_url,
         quarantine_queue_url=channels.quarantine.queue_url,
         signing_secret_arn=state.signing_secret.secret_arn,
         accept_unsigned_tenant=config.accept_unsigned_tenant,

@@ -31,6 +31,8 @@ class State(Construct):
         self.attempts.add_local_secondary_index(index_name="by_lease", sort_key=_number("lease_until_ms"))
         self.scheduler = self._table("Scheduler")
         self.scheduler.add_local_secondary_index(index_name="by_turn", sort_key=_text("turn_key"))
+        self.scheduler.add_local_secondary_index(index_name="by_urgency", sort_key=_text("urgent_key"))
+        self.scheduler.add_local_secondary_index(index_name="by_late", sort_key=_text("late_key"))
         self.configuration = self._table("Config")
         self.claims = self._bucket()
         self.signing_secret = self._secret()

@@ -18,7 +18,10 @@ def allow_turns(function: PythonFunction, state: State, channels: Channels, agen
     tables = [state.tasks.table_arn, state.attempts.table_arn, state.scheduler.table_arn]
     function.allow(*_READ, *_WRITE, on=tables)
     function.allow("dynamodb:Query", on=[f"{state.attempts.table_arn}/index/by_lease"])
-    function.allow("dynamodb:Query", on=[f"{state.scheduler.table_arn}/index/by_turn"])
+    function.allow(
+        "dynamodb:Query",
+        on=[f"{state.scheduler.table_arn}/index/{name}" for name in ("by_late", "by_turn", "by_urgency")],
+    )
     function.allow(*_READ, on=[state.configuration.table_arn])
     function.allow("secretsmanager:GetSecretValue", on=[state.signing_secret.secret_arn])
     agents = cdk.Stack.of(function).format_arn(service="sqs", resource=f"{agent_queue_prefix}*")

@@ -7,7 +7,7 @@ from typing import Final
 
 import typer
 
-from pushlane.cli import inspect, local, tasks, tenants
+from pushlane.cli import inspect, local, policy, simulate, tasks, tenants, why
 from pushlane.cli.failures import explained
 
 FAILED: Final = 1
@@ -23,6 +23,9 @@ local.add_to(app)
 tasks.add_to(app)
 inspect.add_to(app)
 tenants.add_to(app)
+simulate.add_to(app)
+policy.add_to(app)
+why.add_to(app)
 
 
 def run() -> None:

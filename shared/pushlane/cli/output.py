@@ -37,3 +37,18 @@ def table(title: str, headings: Sequence[str], rows: Sequence[Sequence[object]])
     for row in rows:
         drawn.add_row(*(Text(str(cell)) for cell in row))
     Console().print(drawn)
+
+
+def answers(title: str, rows: Sequence[tuple[str, str]]) -> None:
+    """Print one thing's properties, a line each."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in rows:
+        grid.add_row(Text(name, style="dim"), Text(value))
+    line(title)
+    Console().print(grid)

@@ -24,6 +24,7 @@ from pushlane.client.errors import (
 from pushlane.client.installation import Installation
 from pushlane.client.producer import Batch, Client, Refused, Submitted
 from pushlane.client.records import TaskRecord
+from pushlane.client.why import Why
 from pushlane.model.events import SubmitData
 
 __all__ = [
@@ -41,4 +42,5 @@ __all__ = [
     "Submitted",
     "TaskRecord",
     "TaskUnknown",
+    "Why",
 ]

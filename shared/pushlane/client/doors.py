@@ -9,7 +9,7 @@ from pushlane.aws.batches import Limits
 from pushlane.client.aws_clients import AwsClients
 from pushlane.client.installation import Installation
 from pushlane.model.events import SUBMIT_DETAIL_TYPE
-from pushlane.model.ids import stable_bucket
+from pushlane.model.ids import intake_queue_of, intake_slot
 from pushlane.model.task import Door
 
 if TYPE_CHECKING:
@@ -55,46 +55,52 @@ class DoorSender(Protocol):
 
 
 class SqsDoor:
-    """Straight to an intake queue: a tenant always uses the same one, so tenants do not stand behind each other."""
+    """Straight to the intake queue of the tenant's slot, so that tenants do not stand behind those of other queues.
+
+    `fair_queues`: a message's group is its tenant, the fairness group of a standard queue on AWS.
+    """
 
     limits = _TEN
 
-    def __init__(self, sqs: "SQSClient", queue_urls: Sequence[str]) -> None:
+    def __init__(self, sqs: "SQSClient", queue_urls: Sequence[str], *, fair_queues: bool) -> None:
         self._sqs = sqs
         self._queue_urls = queue_urls
+        self._fair_queues = fair_queues
 
     def route(self, record: Record) -> str:
-        return self._queue_urls[stable_bucket(record.tenant_id, len(self._queue_urls))]
+        return _of_tenant(self._queue_urls, record.tenant_id)
 
     def send(self, route: str, batch: Sequence[Record]) -> list[Miss]:
-        answer = self._sqs.send_message_batch(
-            QueueUrl=route,
-            # The message group of a standard queue is its fairness group; backends without fair queues ignore it.
-            Entries=[{"Id": str(r.index), "MessageBody": r.body, "MessageGroupId": r.tenant_id} for r in batch],
-        )
+        entries: Any = [
+            {"Id": str(r.index), "MessageBody": r.body, **_group(r, fair_queues=self._fair_queues)} for r in batch
+        ]
+        answer = self._sqs.send_message_batch(QueueUrl=route, Entries=entries)
         return [_batch_miss(failed) for failed in answer.get("Failed", [])]
 
 
 class SnsDoor:
-    """Published to the intake topic, from where a subscription feeds intake queue 0."""
+    """Published to the topic of the tenant's queue. `fair_queues`: its group, the tenant, goes on to the queue."""
 
     limits = _TEN
 
-    def __init__(self, sns: "SNSClient", topic_arn: str) -> None:
+    def __init__(self, sns: "SNSClient", topic_arns: Sequence[str], *, fair_queues: bool) -> None:
         self._sns = sns
-        self._topic_arn = topic_arn
+        self._topic_arns = topic_arns
+        self._fair_queues = fair_queues
 
     def route(self, record: Record) -> str:
-        return self._topic_arn
+        return _of_tenant(self._topic_arns, record.tenant_id)
 
     def send(self, route: str, batch: Sequence[Record]) -> list[Miss]:
-        entries: Any = [{"Id": str(r.index), "Message": r.body} for r in batch]
+        entries: Any = [
+            {"Id": str(r.index), "Message": r.body, **_group(r, fair_queues=self._fair_queues)} for r in batch
+        ]
         answer = self._sns.publish_batch(TopicArn=route, PublishBatchRequestEntries=entries)
         return [_batch_miss(failed) for failed in answer.get("Failed", [])]
 
 
 class EventBridgeDoor:
-    """Put on the ingress bus, whose one rule feeds intake queue 0."""
+    """Put on the ingress bus, whose rules choose the intake queue by the `intake` in the event's metadata."""
 
     limits = _TEN
 
@@ -130,12 +136,22 @@ class KinesisDoor:
 
 def doors(installation: Installation, aws: AwsClients) -> dict[Door, DoorSender]:
     """Every door of an installation."""
+    fair_queues = installation.stage != "local"
     return {
         Door.EVENTBRIDGE: EventBridgeDoor(aws.events, installation.ingress_bus_name),
-        Door.SNS: SnsDoor(aws.sns, installation.intake_topic_arn),
-        Door.SQS: SqsDoor(aws.sqs, installation.intake_queue_urls),
+        Door.SNS: SnsDoor(aws.sns, installation.intake_topic_arns, fair_queues=fair_queues),
+        Door.SQS: SqsDoor(aws.sqs, installation.intake_queue_urls, fair_queues=fair_queues),
         Door.KINESIS: KinesisDoor(aws.kinesis, installation.stream_name),
     }
+
+
+def _of_tenant(ways: Sequence[str], tenant_id: str) -> str:
+    """The one of several ways in, one an intake queue, that is the tenant's."""
+    return ways[intake_queue_of(intake_slot(tenant_id), len(ways))]
+
+
+def _group(record: Record, *, fair_queues: bool) -> dict[str, str]:
+    return {"MessageGroupId": record.tenant_id} if fair_queues else {}
 
 
 def _batch_miss(failed: Mapping[str, Any]) -> Miss:

@@ -9,7 +9,7 @@ from msgspec import Struct
 from pushlane.client.errors import InvalidSubmission
 from pushlane.model.claim_check import CLAIMED_BYTES_MAX
 from pushlane.model.events import SUBMIT_DETAIL_TYPE, SubmitData, SubmitMetadata, SubmitTask
-from pushlane.model.ids import keyed_task_id
+from pushlane.model.ids import intake_slot, keyed_task_id
 
 _PATH_MARK: Final = " - at `"
 
@@ -36,7 +36,8 @@ def prepare(
     correlation_id: str | None = None,
     traceparent: str | None = None,
 ) -> Submission:
-    """Check `data` by the event schema and give it `fresh_key` if it has no idempotency key of its own.
+    """Check `data` by the event schema, give it `fresh_key` if it has no idempotency key of its own, and write its
+    tenant's intake slot into the metadata.
 
     Raises `InvalidSubmission` that names the field.
     """
@@ -46,6 +47,8 @@ def prepare(
     fields = _builtins(data)
     key = fields.get("idempotency_key") or fresh_key
     event = _checked({"metadata": msgspec.to_builtins(metadata), "data": {**fields, "idempotency_key": key}})
+    slotted = msgspec.structs.replace(event.metadata, intake=intake_slot(event.data.tenant_id))
+    event = msgspec.structs.replace(event, metadata=slotted)
     return Submission(event=event, task_id=keyed_task_id(event.data.tenant_id, key), idempotency_key=key)
 
 

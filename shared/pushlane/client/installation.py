@@ -13,7 +13,7 @@ from pushlane.ports import Table
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
 
-_LISTS: Final = frozenset({"intake_queue_urls", "dlq_urls"})
+_LISTS: Final = frozenset({"intake_queue_urls", "intake_topic_arns", "dlq_urls"})
 
 
 class Installation(Struct, frozen=True, kw_only=True):
@@ -27,11 +27,12 @@ class Installation(Struct, frozen=True, kw_only=True):
     claims_bucket: str
     ingress_bus_name: str
     facts_bus_name: str
-    intake_topic_arn: str
+    intake_topic_arns: tuple[str, ...]
     stream_name: str
     intake_queue_urls: tuple[str, ...]
     results_queue_url: str
     wakeups_queue_url: str
+    held_queue_url: str
     quarantine_queue_url: str
     dlq_urls: tuple[str, ...]
 

@@ -101,9 +101,10 @@ class Overview:
         return sum(len(self._store.query(Table.ATTEMPTS, pk, limit=ITEMS_MAX)) for pk in buckets)
 
     def queues(self) -> tuple[QueueDepth, ...]:
-        """The queues that tasks pass through: intake, agents', results, wake-ups."""
+        """The queues that tasks pass through: intake, held, agents', results, wake-ups."""
         installation = self._installation
         named = [(f"intake {place}", url) for place, url in enumerate(installation.intake_queue_urls)]
+        named += [("held", installation.held_queue_url)]
         named += [(f"agent {agent.pool}/{agent.agent_id}", agent.queue_url) for agent in self.agents()]
         named += [("results", installation.results_queue_url), ("wake-ups", installation.wakeups_queue_url)]
         return tuple(queue_depth(self._sqs, url, name) for name, url in named)

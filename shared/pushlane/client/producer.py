@@ -18,6 +18,7 @@ from pushlane.client.envelope import Submission, encoded_payload, prepare, with_
 from pushlane.client.errors import InvalidSubmission, ResultUnavailable, StillRunning, SubmissionRefused, TaskUnknown
 from pushlane.client.installation import Installation
 from pushlane.client.records import TaskRecord, record_of
+from pushlane.client.why import Why, why
 from pushlane.model.claim_check import INLINE_BYTES_MAX
 from pushlane.model.events import SubmitData
 from pushlane.model.task import Door, Status
@@ -69,7 +70,7 @@ class Client:
 
     Reading goes to the tasks table directly: that is the operator's way, with the operator's credentials, and the only
     one until the HTTP API exists. It needs `dynamodb:BatchGetItem` on that table and `s3:GetObject` on the claims
-    bucket, and it is not separated by tenant.
+    bucket (`why` also reads and queries the other tables), and it is not separated by tenant.
     """
 
     def __init__(
@@ -168,6 +169,10 @@ class Client:
             why = f": {record.error.error_type}: {record.error.message}" if record.error else ""
             raise ResultUnavailable(f"task {record.task_id} is {record.status}{why}")
         return claims.resolve(self._blobs, record.result or {})
+
+    def why(self, task_id: str) -> Why:
+        """Why the task is where it is: what it waits for now, its place, and how long; raises `TaskUnknown`."""
+        return why(self._store, task_id, self._now_ms())
 
     def _prepared(self, index: int, data: SubmitData | Mapping[str, Any], correlation_id: str | None) -> Submission:
         try:

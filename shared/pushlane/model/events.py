@@ -11,30 +11,37 @@ import msgspec
 from msgspec import Meta, Struct
 
 from pushlane.model.attempt import Outcome
-from pushlane.model.ids import IdempotencyKey, Identifier
-from pushlane.model.task import DEFAULT_POOL, Estimate, RetryPolicy, Tier
+from pushlane.model.ids import INTAKE_SLOTS, IdempotencyKey, Identifier
+from pushlane.model.task import DEFAULT_POOL, DeadlineKind, Door, Estimate, Penalty, RetryPolicy, Tier
 
 SUBMIT_DETAIL_TYPE: Final = "SubmitTask"
+SET_POLICY_DETAIL_TYPE: Final = "SetPolicy"
 FACT_SOURCE: Final = "pushlane"
 CAUSATION_DEPTH_MAX: Final = 8
 _LABELS_MAX: Final = 10
 
 Capabilities = Annotated[tuple[Identifier, ...], Meta(min_length=1, max_length=10)]
+ResourceAmounts = Annotated[dict[Identifier, Annotated[int, Meta(ge=1, le=10**9)]], Meta(max_length=5)]
 Labels = Annotated[dict[Identifier, Annotated[str, Meta(max_length=128)]], Meta(max_length=_LABELS_MAX)]
 
 
 class SubmitMetadata(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Says what the envelope holds. `depth` counts facts that caused submissions, so that a loop ends."""
+    """Says what the envelope holds. `depth` counts facts that caused submissions, so that a loop ends. `intake` is the
+    tenant's intake slot: channels route by it, and it says nothing about the task (unset or wrong costs isolation).
+    """
 
     name: Literal["SubmitTask"]
     version: Literal[1]
     correlation_id: Annotated[str, Meta(max_length=128)] | None = None
     traceparent: Annotated[str, Meta(max_length=64)] | None = None
     depth: Annotated[int, Meta(ge=0, le=CAUSATION_DEPTH_MAX)] = 0
+    intake: Annotated[int, Meta(ge=0, lt=INTAKE_SLOTS)] | None = None
 
 
 class SubmitData(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One task to do. Without `capabilities` the task asks for an agent capable of its `task_type`."""
+    """One task to do. Without `capabilities` the task asks for an agent capable of its `task_type`. `resources`: how
+    much of which shared resource one attempt needs, beside what the policy says of its type.
+    """
 
     tenant_id: Identifier
     task_type: Identifier
@@ -43,6 +50,9 @@ class SubmitData(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     pool: Identifier = DEFAULT_POOL
     capabilities: Capabilities | None = None
     deadline_ms: Annotated[int, Meta(ge=0, le=2**52, description="Unix time in milliseconds")] | None = None
+    deadline_kind: DeadlineKind = DeadlineKind.SOFT
+    penalty: Penalty = Penalty.STEP
+    resources: ResourceAmounts = msgspec.field(default_factory=dict)
     estimate: Estimate = Estimate()
     retry: RetryPolicy = RetryPolicy()
     idempotency_key: IdempotencyKey | None = None
@@ -54,6 +64,40 @@ class SubmitTask(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     metadata: SubmitMetadata
     data: SubmitData
+
+
+class SetPolicyMetadata(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Says what the envelope holds."""
+
+    name: Literal["SetPolicy"]
+    version: Literal[1]
+    correlation_id: Annotated[str, Meta(max_length=128)] | None = None
+    traceparent: Annotated[str, Meta(max_length=64)] | None = None
+
+
+class SetPolicyData(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The policy to set. `expect_revision`: the revision that it was made from; it is refused if another is current."""
+
+    policy: Annotated[dict[str, Any], Meta(description="A policy as in docs/policy.schema.json")]
+    expect_revision: Annotated[int, Meta(ge=0)] | None = None
+
+
+class SetPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Operator -> router, over the ingress bus: make this the current policy."""
+
+    metadata: SetPolicyMetadata
+    data: SetPolicyData
+
+
+class HeldRecord(Struct, frozen=True, kw_only=True):
+    """Router -> itself, later: a submission whose tenant is over its bound, as it was (`body`) and with the identity
+    that it had at its door, so that it stays the same submission however often it is delivered.
+    """
+
+    door: Door
+    source_id: Annotated[str, Meta(min_length=1, max_length=256)]
+    body: msgspec.Raw
+    v: Literal[1] = 1
 
 
 class Dispatch(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -102,9 +146,15 @@ class FactName(StrEnum):
     TASK_RETRYING = "TaskRetrying"
     TASK_SUCCEEDED = "TaskSucceeded"
     TASK_FAILED = "TaskFailed"
+    TASK_EXPIRED = "TaskExpired"
     TASK_REJECTED = "TaskRejected"
     RESULT_STALE = "ResultStale"
     CAPACITY_REPAIRED = "CapacityRepaired"
+    BACKPRESSURE_CHANGED = "BackpressureChanged"
+    BUDGET_EXCEEDED = "BudgetExceeded"
+    RESOURCE_PAUSED = "ResourcePaused"
+    POLICY_CHANGED = "PolicyChanged"
+    POLICY_REFUSED = "PolicyRefused"
 
 
 class FactMetadata(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -120,7 +170,12 @@ class FactMetadata(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class FactData(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the fact is about; absent fields do not apply. Times are Unix milliseconds."""
+    """What the fact is about; absent fields do not apply. Times are Unix milliseconds.
+
+    `code`: the reason for programs (`on` and `off` of backpressure). The end of a task that had a deadline says how
+    long after it that was (`lateness_ms`, below zero: before) and whether the deadline was `missed`, as it is by a task
+    that fails or expires; `penalty` is what the miss costs by the task's own penalty function, 0 when it was met.
+    """
 
     tenant_id: str | None = None
     task_id: str | None = None
@@ -136,6 +191,15 @@ class FactData(Struct, frozen=True, kw_only=True, omit_defaults=True):
     finished_at_ms: int | None = None
     reason: str | None = None
     field: str | None = None
+    code: str | None = None
+    retry_after_seconds: int | None = None
+    resource: str | None = None
+    revision: int | None = None
+    changed_by: str | None = None
+    deadline_ms: int | None = None
+    lateness_ms: int | None = None
+    missed: bool | None = None
+    penalty: float | None = None
     result: dict[str, Any] | None = None
     labels: dict[str, str] = msgspec.field(default_factory=dict)
 

@@ -37,6 +37,7 @@ class Status(StrEnum):
     RETRYING = "RETRYING"
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
+    EXPIRED = "EXPIRED"
 
     @property
     def terminal(self) -> bool:
@@ -44,14 +45,30 @@ class Status(StrEnum):
 
 
 # The state machine, as one table: from -> to. Every change of a status is made by it; `docs/state-machine.md` shows it.
-ENTRY_STATES: Final = frozenset({Status.PARKED, Status.DISPATCHED})
+ENTRY_STATES: Final = frozenset({Status.PARKED, Status.DISPATCHED, Status.EXPIRED})
 TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = {
-    Status.PARKED: frozenset({Status.DISPATCHED}),
-    Status.DISPATCHED: frozenset({Status.SUCCEEDED, Status.RETRYING, Status.FAILED}),
-    Status.RETRYING: frozenset({Status.DISPATCHED, Status.PARKED}),
+    Status.PARKED: frozenset({Status.DISPATCHED, Status.EXPIRED}),
+    Status.DISPATCHED: frozenset({Status.SUCCEEDED, Status.RETRYING, Status.FAILED, Status.PARKED, Status.EXPIRED}),
+    Status.RETRYING: frozenset({Status.DISPATCHED, Status.PARKED, Status.EXPIRED}),
     Status.SUCCEEDED: frozenset(),
     Status.FAILED: frozenset(),
+    Status.EXPIRED: frozenset(),
 }
+
+
+class DeadlineKind(StrEnum):
+    """`HARD`: worthless when late, so it expires once it cannot be made. `SOFT`: late is worse, and still wanted."""
+
+    SOFT = "soft"
+    HARD = "hard"
+
+
+class Penalty(StrEnum):
+    """How lateness of a soft deadline grows; `pushlane.scheduling.deadlines` has the functions."""
+
+    STEP = "step"
+    LINEAR = "linear"
+    QUADRATIC = "quadratic"
 
 
 class Estimate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -80,6 +97,7 @@ class Task(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An admitted submission, normalised: the same whatever door it came through.
 
     `payload` is the producer's JSON object, or a claim check (`pushlane.model.claim_check`) naming it in S3.
+    `home_pool`: the pool that it was submitted to, when that one's lane was full and `pool` took it over.
     `body_digest` tells a repeat (same key, same body) from a conflict (same key, other body).
     """
 
@@ -92,8 +110,12 @@ class Task(Struct, frozen=True, kw_only=True, omit_defaults=True):
     body_digest: str
     accepted_at_ms: int
     pool: str = DEFAULT_POOL
+    home_pool: str | None = None
     tier: Tier = Tier.NORMAL
     deadline_ms: int | None = None
+    deadline_kind: DeadlineKind = DeadlineKind.SOFT
+    penalty: Penalty = Penalty.STEP
+    resources: dict[str, int] = msgspec.field(default_factory=dict)
     estimate: Estimate = Estimate()
     retry: RetryPolicy = RetryPolicy()
     idempotency_key: str | None = None

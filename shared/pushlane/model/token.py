@@ -13,24 +13,29 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from pushlane.model.attempt import Reservation
 from pushlane.model.errors import InvalidToken
 
-VERSION: Final = 1
+VERSION: Final = 2
 _AUDIENCE: Final = "pushlane.attempt"
 _HEADER: Final = b'{"alg":"HS256","typ":"JWT"}'
 
 
 class ReservationClaims(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the token proves: tenant, task, epoch, the agent slot it holds, and until when the proof itself is good."""
+    """What the token proves: tenant, task, epoch, everything it holds, and until when the proof itself is good."""
 
     tenant_id: str
     task_id: str
     epoch: int
     pool: str
-    agent_id: str
+    reservation: Reservation
     expires_at_ms: int
     v: int = VERSION
     aud: str = _AUDIENCE
+
+    @property
+    def agent_id(self) -> str:
+        return self.reservation.agent_id
 
 
 def sign(claims: ReservationClaims, key: bytes) -> str:

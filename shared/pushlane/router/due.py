@@ -1,11 +1,11 @@
 """What falls due without a message: expired leases, finished attempts whose nudge was lost, delayed retries."""
 
 from pushlane.model.attempt import Attempt, OutcomeKind
-from pushlane.model.task import Task
 from pushlane.router.push import Pusher
+from pushlane.router.resolution import input_key
 from pushlane.router.turn import Turn, TurnPorts
-from pushlane.scheduling.snapshot import Finished, Input, LeaseExpired, RetryDue, RetryState, entry_of
-from pushlane.state.loading import load_due, load_tasks
+from pushlane.scheduling.snapshot import DeadlineDue, Finished, Input, LeaseExpired, RetryDue, RetryState
+from pushlane.state.loading import load_due, load_retry_states
 
 # One invocation stays well inside its time; what is left is due again at once.
 _TURNS_MAX = 20
@@ -20,31 +20,35 @@ def run_due(ports: TurnPorts, pusher: Pusher, pool: str) -> int:
 
     Also the way in which a turn is run when nothing is due: it dispatches what waits and can run.
     """
-    handled = 0
+    handled, before = 0, set[str]()
     for _ in range(_TURNS_MAX):
         due = load_due(ports.store, pool, ports.clock.now_ms())
-        tasks = load_tasks(ports.store, [attempt.task_id for attempt in due.attempts])
-        ended = [one for a in due.attempts if (one := _ended(a, tasks.get(a.task_id))) is not None]
-        inputs: list[Input] = [*ended, *(RetryDue(entry, due_ms) for due_ms, entry in due.retries)]
+        over = [(attempt.task_id, attempt.epoch) for attempt in due.attempts]
+        states = load_retry_states(ports.store, over, ports.policies.current())
+        ended = [one for a in due.attempts if (one := _ended(a, states.get((a.task_id, a.epoch)))) is not None]
+        retries = [RetryDue(entry, due_ms) for due_ms, entry in due.retries]
+        inputs: list[Input] = [*ended, *retries, *(DeadlineDue(entry) for entry in due.expired)]
+        named = {input_key(one) for one in inputs}
+        if named and named == before:
+            break  # a turn could do nothing about them: another in the same breath would only arm one more wake-up
         Turn(ports, pusher, pool, due.next_due_ms).run(inputs)
-        handled += len(inputs)
+        handled, before = handled + len(inputs), named
         if not inputs:
             break
     return handled
 
 
-def _ended(attempt: Attempt, task: Task | None) -> Input | None:
-    if task is None:  # erased; the repair of counters gives the slot back
+def _ended(attempt: Attempt, state: RetryState | None) -> Input | None:
+    if state is None:  # erased; the repair of counters gives back what it held
         return None
-    state = RetryState(entry=entry_of(task, attempt.epoch), retry=task.retry)
     if attempt.outcome is not None and attempt.runner is not None:
-        failed = attempt.outcome.kind is OutcomeKind.FAILED
+        succeeded = attempt.outcome.kind is OutcomeKind.SUCCEEDED
         return Finished(
             attempt.task_id,
             attempt.epoch,
-            attempt.agent_id,
             attempt.runner,
+            attempt.reservation,
             attempt.outcome,
-            state if failed else None,
+            None if succeeded else state,
         )
     return LeaseExpired(attempt, state)

@@ -1,13 +1,17 @@
 """Committed changes -> facts. Pure. A fact's id follows from what it says, so a change told twice is one fact."""
 
 from collections.abc import Iterable
+from typing import TypedDict
 
 import msgspec
 
 from pushlane.model.events import Fact, FactData, FactMetadata, FactName
 from pushlane.model.ids import digest
+from pushlane.model.policy import Policy
 from pushlane.model.task import Status, Task, Tier
 from pushlane.ports import Attributes, Change, PublishedFact, Table
+from pushlane.scheduling.deadlines import penalty
+from pushlane.scheduling.entry import entry_of
 from pushlane.state.items import number, status_of, task_of, text, to_json
 
 _NAMES = {
@@ -16,6 +20,7 @@ _NAMES = {
     Status.RETRYING: FactName.TASK_RETRYING,
     Status.SUCCEEDED: FactName.TASK_SUCCEEDED,
     Status.FAILED: FactName.TASK_FAILED,
+    Status.EXPIRED: FactName.TASK_EXPIRED,
 }
 
 
@@ -24,9 +29,15 @@ ANNOUNCED = frozenset(
     {
         FactName.TASK_SUCCEEDED,
         FactName.TASK_FAILED,
+        FactName.TASK_EXPIRED,
         FactName.TASK_REJECTED,
         FactName.RESULT_STALE,
         FactName.CAPACITY_REPAIRED,
+        FactName.BACKPRESSURE_CHANGED,
+        FactName.BUDGET_EXCEEDED,
+        FactName.RESOURCE_PAUSED,
+        FactName.POLICY_CHANGED,
+        FactName.POLICY_REFUSED,
     }
 )
 
@@ -78,16 +89,14 @@ def _task_facts(task_id: str, old: Attributes | None, new: Attributes) -> list[F
 
 
 def _changed_at_ms(status: Status, new: Attributes) -> int:
-    name = {Status.DISPATCHED: "dispatched_at_ms", Status.SUCCEEDED: "ended_at_ms", Status.FAILED: "ended_at_ms"}.get(
-        status
-    )
-    return number(new, name if name in new else "accepted_at_ms") if name else number(new, "accepted_at_ms")
+    name = "dispatched_at_ms" if status is Status.DISPATCHED else "ended_at_ms" if status.terminal else "changed_at_ms"
+    return number(new, name if name in new else "accepted_at_ms")
 
 
 def _fact(name: FactName, task: Task, new: Attributes, occurred_at_ms: int) -> Fact:
     epoch = number(new, "epoch")
-    terminal = name in (FactName.TASK_SUCCEEDED, FactName.TASK_FAILED, FactName.TASK_ACCEPTED)
-    fact_id = digest(name, task.task_id, "" if terminal else str(epoch))
+    once = name is FactName.TASK_ACCEPTED or status_of(new).terminal
+    fact_id = digest(name, task.task_id, "" if once else str(epoch))
     data = FactData(
         tenant_id=task.tenant_id,
         task_id=task.task_id,
@@ -98,10 +107,11 @@ def _fact(name: FactName, task: Task, new: Attributes, occurred_at_ms: int) -> F
         epoch=epoch,
         door=task.source.door.value,
         accepted_at_ms=task.accepted_at_ms,
-        dispatched_at_ms=_optional_ms(new, "dispatched_at_ms"),
-        started_at_ms=_optional_ms(new, "started_at_ms"),
-        finished_at_ms=_optional_ms(new, "finished_at_ms"),
+        dispatched_at_ms=_optional_number(new, "dispatched_at_ms"),
+        started_at_ms=_optional_number(new, "started_at_ms"),
+        finished_at_ms=_optional_number(new, "finished_at_ms"),
         reason=_reason(name, new),
+        **_deadline(name, task, new),
         result=msgspec.json.decode(text(new, "result")) if name is FactName.TASK_SUCCEEDED else None,
         labels=task.labels,
     )
@@ -116,10 +126,33 @@ def _fact(name: FactName, task: Task, new: Attributes, occurred_at_ms: int) -> F
     return Fact(metadata=metadata, data=data)
 
 
+class _Deadline(TypedDict, total=False):
+    deadline_ms: int
+    lateness_ms: int
+    missed: bool
+    penalty: float
+
+
+def _deadline(name: FactName, task: Task, new: Attributes) -> _Deadline:
+    """How the task's end stands to its deadline, if it had one. What was never done has missed it."""
+    status = status_of(new)
+    if name is FactName.TASK_ACCEPTED or not status.terminal or task.deadline_ms is None:
+        return {}
+    done = status is Status.SUCCEEDED
+    ended_at_ms = number(new, "finished_at_ms" if done else "ended_at_ms")
+    cost = penalty(entry_of(task, Policy()), ended_at_ms)
+    return {
+        "deadline_ms": task.deadline_ms,
+        "lateness_ms": ended_at_ms - task.deadline_ms,
+        "missed": not done or ended_at_ms > task.deadline_ms,
+        "penalty": cost if done else max(1.0, cost),
+    }
+
+
 def _reason(name: FactName, new: Attributes) -> str | None:
     if name is FactName.TASK_PARKED:
         return _optional(new, "park_reason")
-    if name in (FactName.TASK_RETRYING, FactName.TASK_FAILED) and "error" in new:
+    if name in (FactName.TASK_RETRYING, FactName.TASK_FAILED, FactName.TASK_EXPIRED) and "error" in new:
         error = msgspec.json.decode(text(new, "error"))
         return f"{error['error_type']}: {error['message']}"[:500]
     return None
@@ -159,6 +192,11 @@ def _recorded(pk: str, new: Attributes) -> Fact:
         door=_optional(new, "door"),
         field=_optional(new, "field"),
         reason=_optional(new, "reason"),
+        code=_optional(new, "code"),
+        retry_after_seconds=_optional_number(new, "retry_after_seconds"),
+        resource=_optional(new, "resource"),
+        revision=number(new, "revision") if "revision" in new else None,
+        changed_by=_optional(new, "changed_by"),
     )
     metadata = FactMetadata(
         name=FactName(text(new, "fact")), fact_id=pk.partition("#")[2], occurred_at_ms=number(new, "occurred_at_ms")
@@ -170,5 +208,5 @@ def _optional(attributes: Attributes, name: str) -> str | None:
     return text(attributes, name) if name in attributes else None
 
 
-def _optional_ms(attributes: Attributes, name: str) -> int | None:
+def _optional_number(attributes: Attributes, name: str) -> int | None:
     return number(attributes, name) if name in attributes else None

@@ -4,14 +4,14 @@ import base64
 import binascii
 import re
 from collections.abc import Collection, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from pushlane.model.claim_check import FIELD, INLINE_BYTES_MAX, as_claim_check, claim_prefix
 from pushlane.model.errors import InvalidEvent
-from pushlane.model.events import SUBMIT_DETAIL_TYPE, SubmitData, SubmitTask
+from pushlane.model.events import SET_POLICY_DETAIL_TYPE, SUBMIT_DETAIL_TYPE, HeldRecord, SubmitData, SubmitTask
 from pushlane.model.ids import ID_PATTERN, digest, keyed_task_id, unkeyed_task_id
 from pushlane.model.nesting import NESTING_MAX, nests_too_deep
 from pushlane.model.task import Door, Source, Task
@@ -19,29 +19,39 @@ from pushlane.model.task import Door, Source, Task
 SOURCE_ID_MAX: Final = 128
 REASON_MAX: Final = 500
 
+Envelope = TypeVar("Envelope")
+
 _submit_decoder = msgspec.json.Decoder(SubmitTask)
+_held_decoder = msgspec.json.Decoder(HeldRecord)
 _outer_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _UNSAID: Final = SubmitData(tenant_id="", task_type="")
 _IDENTIFIER: Final = re.compile(ID_PATTERN)
+_OF_THE_BUS: Final = (SUBMIT_DETAIL_TYPE, SET_POLICY_DETAIL_TYPE)
 _PATH: Final = re.compile(r" - at (?:`key` in )?`(?P<path>[^`]+)`$")
 
 
 class Record(Struct, frozen=True, kw_only=True):
-    """One record of a Lambda event: how to name it in a batch response, its door and identity there, its body."""
+    """One record of a Lambda event: how to name it in a batch response, its door and identity there, its body.
+    `detail_type`: what the bus says it is; whatever else comes in is a submission.
+    """
 
     item_id: str
     source: Source
     body: bytes
+    detail_type: str = SUBMIT_DETAIL_TYPE
 
 
 class Rejection(Struct, frozen=True, kw_only=True):
-    """A record that cannot become a task, with the reason; `tenant_id` only if the record says it readably."""
+    """A record that cannot become a task, with the reason; `tenant_id` only if the record says it readably.
+    `retry_after_seconds`: when a replay makes sense; None when it never does as it stands.
+    """
 
     record: Record
     field: str
     reason: str
     code: str
     tenant_id: str | None = None
+    retry_after_seconds: int | None = None
 
 
 def record_of_sqs(message: Mapping[str, Any]) -> Record:
@@ -51,13 +61,28 @@ def record_of_sqs(message: Mapping[str, Any]) -> Record:
     """
     item_id, body = str(message["messageId"]), _encoded(message["body"])
     outer = _outer(body)
-    if _text(outer, "detail-type") == SUBMIT_DETAIL_TYPE and (event_id := _source_id(outer, "id")) is not None:
+    detail_type = _text(outer, "detail-type")
+    if detail_type in _OF_THE_BUS and (event_id := _source_id(outer, "id")) is not None:
         source = Source(door=Door.EVENTBRIDGE, source_id=event_id)
-        return Record(item_id=item_id, source=source, body=bytes(outer.get("detail", b"null")))
+        detail = bytes(outer.get("detail", b"null"))
+        return Record(item_id=item_id, source=source, body=detail, detail_type=detail_type)
     if _text(outer, "Type") == "Notification" and (message_id := _source_id(outer, "MessageId")) is not None:
         source = Source(door=Door.SNS, source_id=message_id)
         return Record(item_id=item_id, source=source, body=(_text(outer, "Message") or "").encode())
     return Record(item_id=item_id, source=Source(door=Door.SQS, source_id=item_id), body=body)
+
+
+def record_of_held(message: Mapping[str, Any]) -> Record:
+    """An SQS message of the held queue: the record that stepped aside, with the identity that it had at its door.
+
+    Anything else that lies there is read as if it had come to intake, so that it is taken or refused with a reason.
+    """
+    try:
+        held = _held_decoder.decode(_encoded(message["body"]))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return record_of_sqs(message)
+    source = Source(door=held.door, source_id=held.source_id)
+    return Record(item_id=str(message["messageId"]), source=source, body=bytes(held.body))
 
 
 def record_of_kinesis(record: Mapping[str, Any]) -> Record:
@@ -77,7 +102,7 @@ def normalise(record: Record, now_ms: int, *, accept_unsigned_tenant: bool, tena
 
     `tenants`: those that are registered and active.
     """
-    submit = _decode(record.body)
+    submit = decoded(record.body, _submit_decoder)
     data = submit.data
     if not accept_unsigned_tenant:
         raise InvalidEvent(
@@ -96,7 +121,7 @@ def normalise(record: Record, now_ms: int, *, accept_unsigned_tenant: bool, tena
     return _task(submit, record.source, now_ms)
 
 
-def reject(record: Record, error: InvalidEvent) -> Rejection:
+def reject(record: Record, error: InvalidEvent, retry_after_seconds: int | None = None) -> Rejection:
     """The rejection of a record, with the tenant if the body names one readably."""
     return Rejection(
         record=record,
@@ -104,6 +129,7 @@ def reject(record: Record, error: InvalidEvent) -> Rejection:
         reason=error.reason[:REASON_MAX],  # it can quote the value, and that can be as long as the record
         code=error.code,
         tenant_id=_said_tenant(record.body),
+        retry_after_seconds=retry_after_seconds,
     )
 
 
@@ -126,6 +152,9 @@ def _task(submit: SubmitTask, source: Source, now_ms: int) -> Task:
         pool=data.pool,
         tier=data.tier,
         deadline_ms=data.deadline_ms,
+        deadline_kind=data.deadline_kind,
+        penalty=data.penalty,
+        resources=data.resources,
         estimate=data.estimate,
         retry=data.retry,
         idempotency_key=data.idempotency_key,
@@ -143,9 +172,10 @@ def _body_digest(data: SubmitData) -> str:
     return digest(msgspec.json.encode(said, order="sorted").decode())
 
 
-def _decode(body: bytes) -> SubmitTask:
+def decoded(body: bytes, decoder: msgspec.json.Decoder[Envelope]) -> Envelope:
+    """The envelope in a record's body; raises `InvalidEvent` naming the field."""
     try:
-        return _submit_decoder.decode(body)
+        return decoder.decode(body)
     except msgspec.ValidationError as error:
         found = _PATH.search(str(error))
         reason = _PATH.sub("", str(error))

@@ -16,10 +16,13 @@ class FactsNotPublished(PushlaneError):
 
 
 class LifecyclePorts(Struct, frozen=True, kw_only=True):
+    """What the lifecycle needs of the outside. `measure` is given the published facts, each batch once it is out."""
+
     sink: FactSink
     sender: MessageSender
     quarantine_queue_url: str
     log: Callable[..., None]
+    measure: Callable[[Sequence[Fact]], None]
 
 
 def publish_changes(ports: LifecyclePorts, changes: Sequence[Change]) -> int:
@@ -31,6 +34,7 @@ def publish_changes(ports: LifecyclePorts, changes: Sequence[Change]) -> int:
     refused = ports.sink.publish(published(facts))
     if refused:
         raise FactsNotPublished(f"{len(refused)} of {len(facts)} facts were not accepted by the bus or the topic")
+    ports.measure(facts)
     ports.log("facts", changes=len(changes), facts=len(facts))
     return len(facts)
 

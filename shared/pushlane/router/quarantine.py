@@ -1,14 +1,13 @@
 """What cannot become a task is kept with its reason and said out loud: a quarantine message, a `TaskRejected` fact."""
 
 from pushlane.model.errors import PushlaneError
-from pushlane.model.events import FactName
+from pushlane.model.events import SET_POLICY_DETAIL_TYPE, FactName
 from pushlane.model.ids import digest
-from pushlane.ports import Absent, Clock, ConditionFailed, ItemStore, Message, MessageSender, Put, Scalar
+from pushlane.ports import Clock, ConditionFailed, ItemStore, Message, MessageSender, Scalar
 from pushlane.router.intake import Rejection
-from pushlane.state import keys
-from pushlane.state.items import VERSION, to_json
+from pushlane.state.facts import fact_put
+from pushlane.state.items import to_json
 
-_FACT_RETENTION_SECONDS = 7 * 24 * 3600
 # A byte can take six in JSON (a control character), and a message holds 1 MB.
 _KEPT_BODY_BYTES = 160_000
 
@@ -42,27 +41,24 @@ class Quarantine:
         }
         if rejection.tenant_id is not None:
             attributes["tenant_id"] = rejection.tenant_id
-        record_fact(self._store, self._clock, FactName.TASK_REJECTED, fact_id, attributes)
+        if rejection.retry_after_seconds is not None:
+            attributes["retry_after_seconds"] = rejection.retry_after_seconds
+        refused_policy = record.detail_type == SET_POLICY_DETAIL_TYPE
+        name = FactName.POLICY_REFUSED if refused_policy else FactName.TASK_REJECTED
+        record_fact(self._store, self._clock, name, fact_id, attributes)
 
 
 def record_fact(store: ItemStore, clock: Clock, name: FactName, fact_id: str, attributes: dict[str, Scalar]) -> None:
     """Write a fact that is no change of a task; the stream of the tasks table carries it out. Once per `fact_id`."""
-    now_ms = clock.now_ms()
-    common: dict[str, Scalar] = {
-        "v": VERSION,
-        "fact": name.value,
-        "occurred_at_ms": now_ms,
-        "expires_at_s": now_ms // 1_000 + _FACT_RETENTION_SECONDS,
-    }
     try:
-        store.write(Put(keys.fact_key(fact_id), {**common, **attributes}, (Absent(),)))
+        store.write(fact_put(name, fact_id, clock.now_ms(), attributes))
     except ConditionFailed:
         return  # said before
 
 
 def _kept(rejection: Rejection) -> str:
     body = rejection.record.body
-    kept = {
+    kept: dict[str, Scalar | None] = {
         "door": rejection.record.source.door.value,
         "source_id": rejection.record.source.source_id,
         "tenant_id": rejection.tenant_id,
@@ -72,4 +68,6 @@ def _kept(rejection: Rejection) -> str:
         "body": body[:_KEPT_BODY_BYTES].decode(errors="replace"),
         "body_bytes": len(body),
     }
+    if rejection.retry_after_seconds is not None:
+        kept["retry_after_seconds"] = rejection.retry_after_seconds
     return to_json(kept)

@@ -11,8 +11,19 @@ from typing import Final
 
 import msgspec
 
+from pushlane.model.policy import Policy
 from pushlane.scheduling.decisions import Decision, Dispatch, Park, Plan
-from pushlane.scheduling.snapshot import Arrival, Input, PoolSnapshot, WakeView
+from pushlane.scheduling.snapshot import (
+    Arrival,
+    DeadlineDue,
+    Finished,
+    Input,
+    LeaseExpired,
+    PoolSnapshot,
+    RetryDue,
+    WakeView,
+    held_by,
+)
 from pushlane.state.commit import slot_changes
 
 LIFE_MS: Final = 1_000
@@ -24,31 +35,60 @@ class RememberedPools:
     def __init__(self) -> None:
         self._kept: dict[str, PoolSnapshot] = {}
 
-    def recall(self, pool: str, pending: Sequence[Input], now_ms: int) -> PoolSnapshot | None:
-        """A snapshot to try first, if there is a young one and all inputs are arrivals."""
+    def recall(self, pool: str, pending: Sequence[Input], policy: Policy, now_ms: int) -> PoolSnapshot | None:
+        """A snapshot to try first, if there is a young one and all inputs are arrivals that only slots limit."""
         kept = self._kept.get(pool)
         if kept is None or not 0 <= now_ms - kept.read_at_ms < LIFE_MS:
             return None
-        return kept if pending and all(isinstance(one, Arrival) for one in pending) else None
+        usable = kept.policy is policy and pending and all(isinstance(one, Arrival) for one in pending)
+        return kept if usable and leans_on_slots(kept, pending) else None
 
     def keep(self, snapshot: PoolSnapshot, decisions: Sequence[Decision], wake_due_ms: int | None) -> None:
         """Remember a pool in which nothing waits, as it is once `decisions` are committed; forget any other."""
         parked = any(isinstance(one, Park) for one in decisions)
-        if parked or any(shape.lanes for shape in snapshot.shapes):
+        if parked or any(shape.waiting for shape in snapshot.shapes):
             self.forget(snapshot.pool)
             return
         changes = slot_changes(decisions)
         agents = tuple(
-            msgspec.structs.replace(agent, used=agent.used + changes.get(agent.agent_id, 0))
+            msgspec.structs.replace(agent, used=agent.used + changes.get((agent.pool, agent.agent_id), 0))
             for agent in snapshot.agents
         )
         wake = snapshot.wake
         if wake_due_ms is not None:
             wake = WakeView(generation=wake.generation + 1, due_ms=wake_due_ms)
-        self._kept[snapshot.pool] = msgspec.structs.replace(snapshot, agents=agents, wake=wake, next_due_ms=None)
+        self._kept[snapshot.pool] = PoolSnapshot(
+            pool=snapshot.pool,
+            agents=tuple(agent for agent in agents if agent.pool == snapshot.pool),
+            policy=snapshot.policy,
+            shapes=snapshot.shapes,
+            tiers=snapshot.tiers,
+            wake=wake,
+            read_at_ms=snapshot.read_at_ms,
+        )
 
     def forget(self, pool: str) -> None:
         self._kept.pop(pool, None)
+
+
+def leans_on_slots(snapshot: PoolSnapshot, pending: Sequence[Input]) -> bool:
+    """Nothing waits in the pool, and nothing but agents' slots limits the inputs."""
+    if any(shape.waiting for shape in snapshot.shapes):
+        return False
+    return all(_unlimited(one, snapshot.policy) for one in pending)
+
+
+def _unlimited(one: Input, policy: Policy) -> bool:
+    match one:
+        case Arrival(entry=entry) | RetryDue(entry=entry):
+            return not entry.resources and not policy.tenant(entry.tenant_id).limited
+        case Finished(outcome=outcome) if outcome.throttled is not None:
+            return False
+        case Finished() | LeaseExpired():
+            held = held_by(one)
+            return not held.holds and not held.counted
+        case DeadlineDue():
+            return False
 
 
 def only_dispatches_arrivals(planned: Plan) -> bool:

@@ -6,8 +6,21 @@ from msgspec import Struct
 
 from pushlane.model.task import Status, Task
 from pushlane.ports import Attributes, Cancelled, CancelReason, Table, TransactionCancelled
-from pushlane.scheduling.decisions import Complete, Decision, Dispatch, Fail, FromLane, Park, Repush, Retry
-from pushlane.scheduling.snapshot import Arrival, Finished, Input, LeaseExpired, RetryDue
+from pushlane.scheduling.decisions import (
+    Complete,
+    Decision,
+    Dispatch,
+    Expire,
+    Fail,
+    FromLane,
+    Overflow,
+    Park,
+    Preempt,
+    Reject,
+    Repush,
+    Retry,
+)
+from pushlane.scheduling.snapshot import Arrival, DeadlineDue, Finished, Input, LeaseExpired, RetryDue
 from pushlane.state.commit import Commit
 from pushlane.state.items import number, source_of, status_of, text
 
@@ -19,16 +32,22 @@ class Resolution(StrEnum):
     DUPLICATE = "duplicate"  # the same key and body was accepted before: one task
     REDELIVERED = "redelivered"  # the very record that made the task came again
     CONFLICT = "conflict"  # the same key with another body: never merged
+    OVERFLOWED = "overflowed"  # its lane is full: another pool takes it
+    REJECTED = "rejected"  # its lane is full, and nobody else takes it
+    EXPIRED = "expired"  # accepted, and its hard deadline was impossible
     ENDED = "ended"
     STALE = "stale"  # an attempt's word that was not the current one's: nothing changed
     MOOT = "moot"  # nothing left to decide
 
 
 class Resolved(Struct, frozen=True):
-    """The resolution, and for one that met an accepted task, that task's stored attributes."""
+    """The resolution; for one that met an accepted task, that task's stored attributes; for one that was turned away,
+    the decision.
+    """
 
     resolution: Resolution
     stored: Attributes | None = None
+    turned_away: Overflow | Reject | None = None
 
 
 def input_key(one: Input) -> str:
@@ -41,21 +60,27 @@ def input_key(one: Input) -> str:
             return f"lease/{attempt.task_id}"
         case RetryDue(entry=entry):
             return f"retry/{entry.task_id}"
+        case DeadlineDue(entry=entry):
+            return f"deadline/{entry.task_id}"
 
 
 def origin_of(decision: Decision) -> Input | None:
     """The input that a decision resolves; None for a task taken from its lane."""
     match decision:
-        case Dispatch(origin=origin):
+        case Dispatch(origin=origin) | Expire(origin=origin):
             return None if isinstance(origin, FromLane) else origin
         case Park(origin=origin):
             return origin
+        case Overflow(arrival=arrival) | Reject(arrival=arrival):
+            return arrival
         case Complete(finished=finished):
             return finished
         case Retry(ended=ended) | Fail(ended=ended):
             return ended
         case Repush(expired=expired):
             return expired
+        case Preempt():
+            return None
 
 
 def committed(commit: Commit, unpushed: frozenset[str]) -> dict[str, Resolved]:
@@ -64,18 +89,26 @@ def committed(commit: Commit, unpushed: frozenset[str]) -> dict[str, Resolved]:
     for decision in commit.decisions:
         origin = origin_of(decision)
         if origin is not None:
-            resolved[input_key(origin)] = Resolved(_outcome(decision, unpushed))
+            resolved[input_key(origin)] = _resolved(decision, unpushed)
     return resolved
 
 
-def _outcome(decision: Decision, unpushed: frozenset[str]) -> Resolution:
+def _resolved(decision: Decision, unpushed: frozenset[str]) -> Resolved:
     match decision:
         case Dispatch(entry=entry):
-            return Resolution.UNPUSHED if entry.task_id in unpushed else Resolution.DISPATCHED
+            return Resolved(Resolution.UNPUSHED if entry.task_id in unpushed else Resolution.DISPATCHED)
+        case Park(origin=Finished()):
+            return Resolved(Resolution.ENDED)
         case Park():
-            return Resolution.PARKED
+            return Resolved(Resolution.PARKED)
+        case Expire():
+            return Resolved(Resolution.EXPIRED)
+        case Overflow():
+            return Resolved(Resolution.OVERFLOWED, turned_away=decision)
+        case Reject():
+            return Resolved(Resolution.REJECTED, turned_away=decision)
         case _:
-            return Resolution.ENDED
+            return Resolved(Resolution.ENDED)
 
 
 def judge(cancelled: TransactionCancelled, commit: Commit) -> tuple[dict[str, Resolved], bool]:

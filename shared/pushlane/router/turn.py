@@ -1,30 +1,47 @@
 """A turn: load a snapshot, plan, commit, push; again while there is something to do. There is no other scheduler."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 from msgspec import Struct
 
 from pushlane.model.errors import TurnContended
 from pushlane.model.events import WakeUp
+from pushlane.model.policy import Policy
+from pushlane.model.task import Tier
 from pushlane.ports import Clock, ItemStore, Message, MessageSender, TransactionCancelled
-from pushlane.router.push import Pusher
-from pushlane.router.remembered import RememberedPools, only_dispatches_arrivals
+from pushlane.router.neighbours import Neighbours, after, marks_of, moves
+from pushlane.router.push import Pushes
+from pushlane.router.remembered import RememberedPools, leans_on_slots, only_dispatches_arrivals
 from pushlane.router.resolution import Resolution, Resolved, committed, input_key, judge
-from pushlane.scheduling.decisions import Complete, Dispatch, Fail, Park, Plan, Retry
+from pushlane.scheduling.backpressure import pressure_after
+from pushlane.scheduling.decisions import LANE_FULL, Overflow, Park, Plan, Reject
+from pushlane.scheduling.entry import LaneRef, lane_of
 from pushlane.scheduling.plan import plan
-from pushlane.scheduling.snapshot import Arrival, Finished, Input, LeaseExpired, PoolSnapshot, RetryDue
-from pushlane.state import keys
-from pushlane.state.commit import Commit, compile_plan
+from pushlane.scheduling.snapshot import Arrival, Input, LaneState, PoolSnapshot
+from pushlane.state.claims import load_claim
+from pushlane.state.commit import Commit, compile_plan, slot_changes
+from pushlane.state.heads import load_heads
 from pushlane.state.items import to_json
-from pushlane.state.loading import load_lane_depths, load_pool
+from pushlane.state.loading import PoolItems, load_limits, load_pool
 
 REPLANS_MAX: Final = 3
 ROUNDS_MAX: Final = 25
 # One SQS delay reaches no further; a later instant is reached in hops.
 WAKE_HOP_MS: Final = 900_000
+
+
+# Whose lanes are nearly full, or full: the pool that was submitted to, the tenant, the tier.
+Pressed = tuple[str, str, Tier]
+
+
+class PolicySource(Protocol):
+    """The policy that turns go by."""
+
+    def current(self) -> Policy: ...
 
 
 class TurnPorts(Struct, frozen=True, kw_only=True):
@@ -39,18 +56,29 @@ class TurnPorts(Struct, frozen=True, kw_only=True):
     new_token: Callable[[], str]
     back_off: Callable[[int], None]
     remembered: RememberedPools
+    policies: PolicySource
 
 
 class Turn:
-    """One run of the scheduler on one pool for a batch of inputs."""
+    """One run of the scheduler on one pool for a batch of inputs. `keep`: what of each plan is committed."""
 
-    def __init__(self, ports: TurnPorts, pusher: Pusher, pool: str, next_due_ms: int | None = None) -> None:
+    def __init__(
+        self,
+        ports: TurnPorts,
+        pusher: Pushes,
+        pool: str,
+        next_due_ms: int | None = None,
+        keep: Callable[[Plan], Plan] = lambda planned: planned,
+    ) -> None:
         self._ports = ports
         self._pusher = pusher
         self._pool = pool
         self._next_due_ms = next_due_ms
+        self._keep = keep
         self._wake_sent_ms: int | None = None
+        self._neighbours = Neighbours(ports.store, ports.sender, ports.wakeups_queue_url, pool)
         self.replans = 0
+        self.pressed: set[Pressed] = set()
 
     def run(self, inputs: Sequence[Input]) -> dict[str, Resolved]:
         """Commit everything that follows from `inputs` (at most about twenty) and push it.
@@ -70,16 +98,22 @@ class Turn:
             raise TurnContended(
                 f"pool {self._pool}: {len(pending)} of {len(inputs)} inputs not committed; deliver again"
             )
+        if look:
+            self._neighbours.wake_own(self._ports.clock.now_ms())
         return resolved
 
     def _round(self, pending: list[Input]) -> tuple[dict[str, Resolved], bool]:
         """One snapshot, one plan, one commit. The flag says whether another look is due."""
         now_ms = self._ports.clock.now_ms()
         snapshot, planned = self._plan(pending, now_ms)
+        planned = self._keep(planned)
         wake_due_ms = self._wake_due_ms(planned, now_ms)
-        if not planned.decisions and wake_due_ms is None:
-            return {input_key(one): Resolved(Resolution.MOOT) for one in pending}, False
-        commit = self._compile(snapshot, planned, now_ms, wake_due_ms)
+        marks = self._neighbours.unmarked(marks_of(snapshot, planned))
+        commit = compile_plan(snapshot, planned, now_ms, wake_due_ms, marks)
+        if not commit.operations:
+            self._neighbours.lend(snapshot, now_ms)
+            self._note_pressure(snapshot, commit)
+            return self._committed(pending, commit, frozenset()), False
         if wake_due_ms is not None:
             self._arm(snapshot, wake_due_ms, now_ms)
         try:
@@ -87,20 +121,47 @@ class Turn:
         except TransactionCancelled as cancelled:
             self._ports.remembered.forget(self._pool)
             return self._cancelled(cancelled, commit), True
+        return self._after(pending, snapshot, commit, wake_due_ms, marks, now_ms)
+
+    def _after(
+        self,
+        pending: list[Input],
+        snapshot: PoolSnapshot,
+        commit: Commit,
+        wake_due_ms: int | None,
+        marks: Sequence[str],
+        now_ms: int,
+    ) -> tuple[dict[str, Resolved], bool]:
         self._ports.remembered.keep(snapshot, commit.decisions, wake_due_ms)
         self._next_due_ms = None
         unpushed = self._pusher.push(commit.decisions, snapshot, now_ms)
-        return self._committed(pending, commit, unpushed), _look_again(commit)
+        self._neighbours.marked(marks)
+        self._neighbours.tell(snapshot, commit.decisions, now_ms)
+        self._note_pressure(snapshot, commit)
+        only_relisted = not commit.decisions and wake_due_ms is None
+        return self._committed(pending, commit, unpushed), only_relisted or bool(marks) or _look_again(snapshot, commit)
 
     def _plan(self, pending: Sequence[Input], now_ms: int) -> tuple[PoolSnapshot, Plan]:
-        """A plan from memory if that is all it takes, else from a fresh read."""
-        remembered = None if self.replans else self._ports.remembered.recall(self._pool, pending, now_ms)
+        """A plan from as few reads as it takes: from memory, from the pool alone, or from everything that competes."""
+        policy = self._ports.policies.current()
+        remembered = None if self.replans else self._ports.remembered.recall(self._pool, pending, policy, now_ms)
         if remembered is not None:
             planned = plan(remembered, pending, now_ms)
             if only_dispatches_arrivals(planned):
                 return remembered, planned
-        snapshot = self._load(pending, now_ms)
-        return snapshot, plan(snapshot, pending, now_ms, dispatch=self.replans <= REPLANS_MAX)
+        items = self._load(policy, now_ms)
+        snapshot = items.snapshot
+        if leans_on_slots(snapshot, pending):
+            planned = plan(snapshot, pending, now_ms)
+            if not any(isinstance(one, Park | Overflow | Reject) for one in planned.decisions):
+                return snapshot, planned
+        snapshot = self._neighbours.with_borrowed(snapshot, pending, now_ms)
+        if self.replans > REPLANS_MAX:
+            snapshot = load_limits(self._ports.store, snapshot, pending)
+            return snapshot, plan(snapshot, pending, now_ms, dispatch=False)
+        snapshot = load_heads(self._ports.store, snapshot, pending, now_ms)
+        snapshot = load_claim(self._ports.store, snapshot, pending, now_ms)
+        return snapshot, plan(snapshot, pending, now_ms)
 
     def _wake_due_ms(self, planned: Plan, now_ms: int) -> int | None:
         """When the wake-up to record comes: the one sent by an earlier try of this turn, if it does for this one."""
@@ -111,20 +172,30 @@ class Turn:
             return sent_ms
         return min(planned.wake_due_ms, now_ms + WAKE_HOP_MS)
 
-    def _load(self, pending: Sequence[Input], now_ms: int) -> PoolSnapshot:
-        freeing: dict[str, int] = {}
-        for one in pending:
-            agent_id = _held(one)
-            if agent_id is not None:
-                freeing[agent_id] = freeing.get(agent_id, 0) + 1
-        snapshot = load_pool(self._ports.store, self._pool, freeing)
+    def _load(self, policy: Policy, now_ms: int) -> PoolItems:
+        items = load_pool(self._ports.store, self._pool, policy)
+        self._neighbours.waiting_pools = items.waiting_pools
         self._ports.remembered.forget(self._pool)
-        return msgspec.structs.replace(snapshot, read_at_ms=now_ms, next_due_ms=self._next_due_ms)
+        snapshot = msgspec.structs.replace(items.snapshot, read_at_ms=now_ms, next_due_ms=self._next_due_ms)
+        return msgspec.structs.replace(items, snapshot=snapshot)
 
-    def _compile(self, snapshot: PoolSnapshot, planned: Plan, now_ms: int, wake_due_ms: int | None) -> Commit:
-        parks = {keys.lane_of(d.entry) for d in planned.decisions if isinstance(d, Park)}
-        depths = load_lane_depths(self._ports.store, self._pool, sorted(parks)[:100])
-        return compile_plan(snapshot, planned, depths, now_ms, wake_due_ms)
+    def _note_pressure(self, snapshot: PoolSnapshot, commit: Commit) -> None:
+        """Tenants whose further submissions should step aside; not while another pool takes what is too much here."""
+        rules = snapshot.policy.pool(self._pool)
+        parked: Counter[LaneRef] = Counter()
+        for one in commit.decisions:
+            if isinstance(one, Park) and isinstance(one.origin, Arrival) and rules.overflow_pool is None:
+                ref = lane_of(one.entry)
+                parked[ref] += 1
+                state = snapshot.lane_states.get(ref, LaneState())
+                if pressure_after(state.depth + parked[ref], state.pressed, rules):
+                    self._press(one.origin)
+            if isinstance(one, Reject) and one.code == LANE_FULL:
+                self._press(one.arrival)
+
+    def _press(self, arrival: Arrival) -> None:
+        task = arrival.task
+        self.pressed.add((task.home_pool or task.pool, task.tenant_id, task.tier))
 
     def _arm(self, snapshot: PoolSnapshot, due_ms: int, now_ms: int) -> None:
         """Send the wake-up before it is recorded: if we die in between, an extra turn runs, and none is missed."""
@@ -154,19 +225,21 @@ class Turn:
         return resolved
 
 
-def _held(one: Input) -> str | None:
-    """The agent whose slot the input gives back."""
-    match one:
-        case Finished(agent_id=agent_id):
-            return agent_id
-        case LeaseExpired(attempt=attempt):
-            return attempt.agent_id
-        case Arrival() | RetryDue():
-            return None
+def _look_again(snapshot: PoolSnapshot, commit: Commit) -> bool:
+    """Write, then look: whoever parks looks for capacity again, whoever frees a slot looks for waiting tasks again.
+
+    A slot that is handed on in the same commit was never free, so nobody has to look for it.
+    """
+    if not commit.complete or any(isinstance(one, Park) for one in commit.decisions):
+        return True
+    if not any(moves(one) for one in commit.decisions):
+        return False
+    slots = [ref for ref, change in slot_changes(commit.decisions).items() if change < 0]
+    left = any(agent.free for agent in after(snapshot, commit.decisions).agents)
+    return bool(slots) or left or _may_ask(snapshot)
 
 
-def _look_again(commit: Commit) -> bool:
-    """Write, then look: whoever parks looks for capacity again, whoever frees a slot looks for waiting tasks again."""
-    looks = any(isinstance(d, Park | Complete | Retry | Fail) for d in commit.decisions)
-    from_lane = any(isinstance(d, Dispatch) and not isinstance(d.origin, Arrival) for d in commit.decisions)
-    return looks or from_lane or not commit.complete
+def _may_ask(snapshot: PoolSnapshot) -> bool:
+    """Tasks wait that may ask running ones to yield, now that others run."""
+    rules = snapshot.policy.preemption
+    return rules.enabled and any(snapshot.waiting(tier) for tier in rules.waiters)

@@ -1,17 +1,37 @@
 """What a turn decides, as frozen values. Each carries its reason, so that "why does my task wait?" has an answer."""
 
 from enum import StrEnum
+from typing import Final
 
 from msgspec import Struct
 
-from pushlane.model.attempt import ErrorDetail
-from pushlane.scheduling.snapshot import Arrival, Entry, Finished, LeaseExpired, RetryDue
+from pushlane.model.attempt import ErrorDetail, Reservation
+from pushlane.scheduling.entry import Entry, LaneRef
+from pushlane.scheduling.snapshot import Arrival, DeadlineDue, Finished, LeaseExpired, RetryDue, Running
 
 
 class ParkReason(StrEnum):
+    """Why a task waits. A rate is named behind a colon: `rate:llm-tpm`."""
+
     CAPACITY = "capacity"  # agents can run it, none has a free slot
     NO_AGENT = "no-agent"  # no registered agent of the pool has its capabilities
+    RATE = "rate"  # a shared resource has not enough left, or is paused
+    TENANT_QUOTA = "tenant-quota"  # the tenant's own cap or rate
+    WINDOW = "window"  # the tenant's token budget is spent until the next day or month
+    FAIRNESS = "fairness"  # other tenants of its tier go first
+    PRIORITY = "priority"  # other tiers go first
     CONTENTION = "contention"  # the turn lost its optimistic attempts; the next turn dispatches it
+
+
+class Block(Struct, frozen=True):
+    """What keeps a task from running now, and when that ends by itself (None: something else must end first)."""
+
+    reason: ParkReason
+    until_ms: int | None = None
+    resource: str | None = None
+
+    def __str__(self) -> str:
+        return self.reason.value if self.resource is None else f"{self.reason.value}:{self.resource}"
 
 
 class FromLane(Struct, frozen=True):
@@ -22,35 +42,69 @@ Origin = Arrival | RetryDue | FromLane
 
 
 class Dispatch(Struct, frozen=True, kw_only=True):
-    """Reserve a slot of `agent_id` for the next attempt of the entry and push it.
+    """Reserve everything of `reservation` for the next attempt of the entry and push it.
 
-    `handed_from`: the completion whose slot it takes (Handoff): both are committed in one transaction.
+    `start_tag_ms`: its tenant's virtual time before the charge. `floor_tag_ms`: the tier's, then. `handed_from`: the
+    task whose ended attempt gave the slot (Handoff); both are committed in one transaction.
     """
 
     entry: Entry
     epoch: int
-    agent_id: str
+    reservation: Reservation
     lease_until_ms: int
     origin: Origin
+    start_tag_ms: int = 0
+    floor_tag_ms: int = 0
     handed_from: str | None = None
+
+    @property
+    def agent_id(self) -> str:
+        return self.reservation.agent_id
 
 
 class Park(Struct, frozen=True, kw_only=True):
-    """Let the task wait in its lane."""
+    """Let the task wait in its lane. `tag_ms`: the virtual time at which its tenant starts, if the lane was empty."""
 
     entry: Entry
-    reason: ParkReason
-    origin: Arrival | RetryDue
+    block: Block
+    origin: Arrival | RetryDue | Finished
+    tag_ms: int = 0
+
+
+class Overflow(Struct, frozen=True, kw_only=True):
+    """The lane is full: let another pool take the arrival."""
+
+    arrival: Arrival
+    pool: str
+
+
+LANE_FULL: Final = "lane_full"
+
+
+class Reject(Struct, frozen=True, kw_only=True):
+    """Refuse the arrival before it is accepted: `429` with `Retry-After`, or quarantine. `code` is for programs."""
+
+    arrival: Arrival
+    reason: str
+    retry_after_seconds: int
+    code: str = LANE_FULL
+
+
+class Expire(Struct, frozen=True, kw_only=True):
+    """The hard deadline cannot be made any more: terminal, and nothing is wasted on it."""
+
+    entry: Entry
+    origin: Arrival | RetryDue | FromLane | DeadlineDue
 
 
 class Complete(Struct, frozen=True, kw_only=True):
-    """The attempt succeeded: task terminal, slot released."""
+    """The attempt succeeded: task terminal, everything it held released and trued up."""
 
     finished: Finished
 
 
 class Retry(Struct, frozen=True, kw_only=True):
-    """The attempt failed and may be tried again at `due_ms`: slot released, task delayed."""
+    """The attempt failed and may be tried again at `due_ms`: everything released, task delayed."""
 
     ended: Finished | LeaseExpired
     entry: Entry
@@ -59,10 +113,11 @@ class Retry(Struct, frozen=True, kw_only=True):
 
 
 class Fail(Struct, frozen=True, kw_only=True):
-    """The attempt failed for good: task terminal with its error, slot released."""
+    """The attempt failed for good: task terminal with its error, everything released. `expired`: because of time."""
 
     ended: Finished | LeaseExpired
     error: ErrorDetail
+    expired: bool = False
 
 
 class Repush(Struct, frozen=True, kw_only=True):
@@ -72,11 +127,35 @@ class Repush(Struct, frozen=True, kw_only=True):
     lease_until_ms: int
 
 
-Decision = Dispatch | Park | Complete | Retry | Fail | Repush
+class Preempt(Struct, frozen=True, kw_only=True):
+    """Ask a running attempt to yield at its next checkpoint for a waiting task. Frees nothing by itself."""
+
+    victim: Running
+    waiter: Entry
+
+
+Decision = Dispatch | Park | Overflow | Reject | Expire | Complete | Retry | Fail | Repush | Preempt
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """The decisions in commit order; `wake_due_ms` = arm a wake-up for then (None: an armed one already covers it)."""
+    """The decisions in commit order; `wake_due_ms` = arm a wake-up for then (None: an armed one already covers it).
+
+    `blocks`: what kept each lane that was looked at from going on.
+    """
 
     decisions: tuple[Decision, ...]
     wake_due_ms: int | None
+    blocks: tuple[tuple[LaneRef, Block], ...] = ()
+
+
+def ended_of(decision: Decision) -> Finished | LeaseExpired | None:
+    """The attempt that the decision ends, if it ends one."""
+    match decision:
+        case Complete(finished=finished):
+            return finished
+        case Retry(ended=ended) | Fail(ended=ended):
+            return ended
+        case Park(origin=Finished() as yielded):
+            return yielded
+        case _:
+            return None

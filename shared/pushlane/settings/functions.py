@@ -16,6 +16,8 @@ class RouterSettings:
     results_queue_arn: str
     wakeups_queue_arn: str
     wakeups_queue_url: str
+    held_queue_arn: str
+    held_queue_url: str
     quarantine_queue_url: str
     signing_secret_arn: str
     accept_unsigned_tenant: bool

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from pushlane.model.ids import INTAKE_SLOTS
+
 
 class Stage(StrEnum):
     LOCAL = "local"
@@ -13,7 +15,9 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class StageConfig:
-    """`retain_state`: `cdk destroy` keeps tables and bucket. `accept_unsigned_tenant`: the doors believe the
+    """`intake_queues` must divide the intake slots, so that every queue serves as many of them.
+
+    `retain_state`: `cdk destroy` keeps tables and bucket. `accept_unsigned_tenant`: the doors believe the
     `tenant_id` in the body; off outside `local` unless the deployer says that only trusted principals reach the doors.
     """
 
@@ -25,6 +29,10 @@ class StageConfig:
     tracing: bool
     point_in_time_recovery: bool
     host_platform: bool
+
+    def __post_init__(self) -> None:
+        if self.intake_queues < 1 or INTAKE_SLOTS % self.intake_queues:
+            raise ValueError(f"intake_queues={self.intake_queues}: choose 1, 2, 4, 8 or {INTAKE_SLOTS}")
 
 
 STAGES: Final = {

@@ -1,15 +1,16 @@
-"""Decisions -> one transaction: every decision's own items, and the shared ones (agents, lanes, shapes, wake-up) folded
-into one operation each, because a transaction may not touch an item twice.
+"""Decisions -> one transaction: every decision's own items, and the shared ones (agents, lanes, shapes, accounts,
+limits, wake-up) folded into one operation each, because a transaction may not touch an item twice.
 
 Conditions lean on limits, never on versions of shared items, so that many turns commit side by side.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
 
 from pushlane.model.agent import AgentStatus
+from pushlane.model.policy import SHARDS_MAX
 from pushlane.ports import (
     AtLeast,
     AtMost,
@@ -22,21 +23,20 @@ from pushlane.ports import (
     Update,
     Write,
 )
-from pushlane.scheduling.decisions import Complete, Decision, Dispatch, Fail, Plan, Retry
-from pushlane.scheduling.snapshot import (
-    LaneRef,
-    LeaseExpired,
-    PoolSnapshot,
-    agents_by_id,
-)
+from pushlane.scheduling.books import Books
+from pushlane.scheduling.decisions import Decision, Dispatch, Plan, ended_of
+from pushlane.scheduling.snapshot import Finished, PoolSnapshot, ended_task_id, held_by
 from pushlane.state import keys
 from pushlane.state.changes import own_operations
 from pushlane.state.lanes import LaneLedger
+from pushlane.state.limits import limit_operations
+from pushlane.state.notices import notices
 
 # DynamoDB allows 100 operations and 4 MB a transaction.
 OPERATIONS_MAX: Final = 100
 BYTES_MAX: Final = 3_500_000
-RETENTION_SECONDS: Final = 30 * 24 * 3600
+
+AgentRef = tuple[str, str]
 
 
 class Commit(Struct, frozen=True, kw_only=True):
@@ -49,23 +49,28 @@ class Commit(Struct, frozen=True, kw_only=True):
 
 
 def compile_plan(
-    snapshot: PoolSnapshot, plan: Plan, lane_depths: Mapping[LaneRef, int], now_ms: int, wake_due_ms: int | None
+    snapshot: PoolSnapshot, plan: Plan, now_ms: int, wake_due_ms: int | None, waits_on: Sequence[str] = ()
 ) -> Commit:
-    """The transaction for as many of the plan's decisions as fit; the caller plans the rest again."""
-    fold = _Fold(snapshot, lane_depths)
+    """The transaction for as many of the plan's decisions as fit; the caller plans the rest again.
+
+    `waits_on`: partitions of things that pools share, beside which this pool leaves its mark.
+    """
+    fold = _Fold(snapshot, now_ms)
     taken: list[Decision] = []
     own: list[tuple[Decision | None, Write]] = []
     weight = 0
     ordered = _paired(plan.decisions)
+    marks = [Put(keys.waits_key(pk, snapshot.pool), {"v": 1}) for pk in waits_on]
     for decision in ordered:
         operations = own_operations(decision, snapshot.pool, now_ms)
         weight += _weight(operations)
-        if len(own) + len(operations) + fold.size_with(decision) > OPERATIONS_MAX or (taken and weight > BYTES_MAX):
+        full = len(own) + len(operations) + fold.size_with(decision) + len(marks) > OPERATIONS_MAX
+        if taken and (full or weight > BYTES_MAX):
             break
         fold.add(decision)
         own += [(decision, operation) for operation in operations]
         taken.append(decision)
-    shared = fold.operations(wake_due_ms)
+    shared = [*fold.operations(wake_due_ms), *marks]
     every = own + [(None, operation) for operation in shared]
     return Commit(
         operations=tuple(operation for _, operation in every),
@@ -83,21 +88,10 @@ def _paired(decisions: tuple[Decision, ...]) -> list[Decision]:
         if isinstance(decision, Dispatch) and decision.handed_from is not None:
             continue
         ordered.append(decision)
-        ended = ended_task_id(decision)
-        if ended is not None and ended in handed:
-            ordered.append(handed.pop(ended))
+        ended = ended_of(decision)
+        if ended is not None and ended_task_id(ended) in handed:
+            ordered.append(handed.pop(ended_task_id(ended)))
     return ordered + list(handed.values())
-
-
-def ended_task_id(decision: Decision) -> str | None:
-    """The task whose attempt the decision ends, if it ends one."""
-    match decision:
-        case Complete(finished=finished):
-            return finished.task_id
-        case Retry(ended=ended) | Fail(ended=ended):
-            return ended.attempt.task_id if isinstance(ended, LeaseExpired) else ended.task_id
-        case _:
-            return None
 
 
 def _weight(operations: list[Write]) -> int:
@@ -112,60 +106,82 @@ def _values(operation: Put | Update) -> list[Scalar]:
 class _Fold:
     """The shared items' changes, added up."""
 
-    def __init__(self, snapshot: PoolSnapshot, lane_depths: Mapping[LaneRef, int]) -> None:
+    def __init__(self, snapshot: PoolSnapshot, now_ms: int) -> None:
         self.snapshot = snapshot
-        self.agents = agents_by_id(snapshot)
-        self.reserved: dict[str, int] = {}
-        self.released: dict[str, int] = {}
-        self.lanes = LaneLedger(snapshot, lane_depths)
+        self.now_ms = now_ms
+        self.agents = {(agent.pool, agent.agent_id): agent for agent in snapshot.agents}
+        self.reserved: dict[AgentRef, int] = {}
+        self.released: dict[AgentRef, int] = {}
+        self.lanes = LaneLedger(snapshot, now_ms)
+        self.books = Books(snapshot, now_ms)
 
     def add(self, decision: Decision) -> None:
-        agent_id = _agent_of(decision)
-        if agent_id is not None and agent_id in self.agents:
-            side = self.reserved if isinstance(decision, Dispatch) else self.released
-            side[agent_id] = side.get(agent_id, 0) + 1
+        if isinstance(decision, Dispatch):
+            _count(self.reserved, (decision.reservation.agent_pool, decision.agent_id))
+        ended = ended_of(decision)
+        if ended is not None:
+            held = held_by(ended)
+            _count(self.released, (held.agent_pool, held.agent_id))
         self.lanes.add(decision)
+        self.books.add(decision)
 
     def size_with(self, decision: Decision) -> int:
-        """An upper bound of the shared operations with `decision`: its agent, its lane and shape, the wake-up."""
-        return len(self.reserved | self.released) + self.lanes.size + 4
+        """An upper bound of the shared operations with `decision`: its agent, lane, shape, pressure, account, tier,
+        limits with the facts that they make true (two budgets of a tenant, a pause), and the wake-up.
+        """
+        books = self.books
+        limits = len(books.accounts) + len(books.tiers) + 3 * len(books.tenants) + 2 * len(books.resources)
+        return len(self.reserved | self.released) + self.lanes.size + limits + _holds(decision) + 10
 
     def operations(self, wake_due_ms: int | None) -> list[Write]:
-        agents = [self._agent(agent_id) for agent_id in sorted(self.reserved | self.released)]
+        agents = [self._agent(ref) for ref in sorted(self.reserved | self.released)]
+        lanes, pressures = self.lanes.operations(self.books)
+        limits = limit_operations(self.snapshot, self.books, self.now_ms)
+        facts = notices(self.snapshot, self.books, pressures, self.now_ms)
         wake = [] if wake_due_ms is None else [_wake(self.snapshot, wake_due_ms)]
-        return [*agents, *self.lanes.operations(), *wake]
+        return [*(agent for agent in agents if agent is not None), *lanes, *limits, *facts, *wake]
 
-    def _agent(self, agent_id: str) -> Update:
-        reserved, released = self.reserved.get(agent_id, 0), self.released.get(agent_id, 0)
-        agent = self.agents[agent_id]
+    def _agent(self, ref: AgentRef) -> Update | None:
+        reserved, released = self.reserved.get(ref, 0), self.released.get(ref, 0)
+        agent = self.agents.get(ref)
+        if agent is None and reserved:
+            raise ValueError(f"agent {ref} was reserved and is not in the snapshot")
         conditions: Conditions = (AtLeast("used", released),) if released else ()
-        if reserved:
+        if reserved and agent is not None:
             limit = AtMost("used", agent.slots - reserved + released)
             conditions += (Equals("status", AgentStatus.ACTIVE.value), Equals("slots", agent.slots), limit)
         delta = {"used": reserved - released, "revision": 1}
-        return Update(keys.agent_key(self.snapshot.pool, agent_id), add=delta, conditions=conditions)
+        return Update(keys.agent_key(*ref), add=delta, conditions=conditions)
 
 
-def slot_changes(decisions: Sequence[Decision]) -> dict[str, int]:
-    """By agent: slots that the decisions take, less those that they give back."""
-    changes: dict[str, int] = {}
+def _holds(decision: Decision) -> int:
+    """Operations on resources: one for each hold, and the shards and the fact of one that is paused."""
+    if isinstance(decision, Dispatch):
+        return len(decision.reservation.holds)
+    ended = ended_of(decision)
+    if ended is None:
+        return 0
+    paused = isinstance(ended, Finished) and ended.outcome.throttled is not None
+    return len(held_by(ended).holds) + (SHARDS_MAX + 1 if paused else 0)
+
+
+def _count(counts: dict[AgentRef, int], ref: AgentRef) -> None:
+    counts[ref] = counts.get(ref, 0) + 1
+
+
+def slot_changes(decisions: Sequence[Decision]) -> dict[AgentRef, int]:
+    """By (pool, agent): slots that the decisions take, less those that they give back."""
+    changes: dict[AgentRef, int] = {}
     for decision in decisions:
-        agent_id = _agent_of(decision)
-        if agent_id is not None:
-            changes[agent_id] = changes.get(agent_id, 0) + (1 if isinstance(decision, Dispatch) else -1)
+        if isinstance(decision, Dispatch):
+            ref = (decision.reservation.agent_pool, decision.agent_id)
+            changes[ref] = changes.get(ref, 0) + 1
+        ended = ended_of(decision)
+        if ended is not None:
+            held = held_by(ended)
+            ref = (held.agent_pool, held.agent_id)
+            changes[ref] = changes.get(ref, 0) - 1
     return changes
-
-
-def _agent_of(decision: Decision) -> str | None:
-    match decision:
-        case Dispatch(agent_id=agent_id):
-            return agent_id
-        case Complete(finished=finished):
-            return finished.agent_id
-        case Retry(ended=ended) | Fail(ended=ended):
-            return ended.attempt.agent_id if isinstance(ended, LeaseExpired) else ended.agent_id
-        case _:
-            return None
 
 
 def _wake(snapshot: PoolSnapshot, due_ms: int) -> Update:

@@ -8,16 +8,26 @@ from typing import Final, NoReturn
 import msgspec
 
 from pushlane.model.agent import Agent, AgentStatus
-from pushlane.model.attempt import Attempt, ErrorDetail, Outcome, outcome_digest
+from pushlane.model.attempt import Attempt, ErrorDetail, Outcome, Reservation, outcome_digest
 from pushlane.model.task import Door, Source, Status, Task, Tier
 from pushlane.ports import Attributes, Item, Scalar
-from pushlane.scheduling.snapshot import Entry, ShapeView, WakeView
-from pushlane.state.keys import tenant_bucket
+from pushlane.scheduling.entry import Entry
+from pushlane.scheduling.snapshot import (
+    AccountView,
+    LaneState,
+    ResourceView,
+    ShapeView,
+    TenantView,
+    TierView,
+    WakeView,
+)
+from pushlane.state.keys import SHAPE_PREFIX, index_value, tenant_bucket
 
 VERSION: Final = 1
 
 _task_decoder = msgspec.json.Decoder(Task)
 _entry_decoder = msgspec.json.Decoder(Entry)
+_reservation_decoder = msgspec.json.Decoder(Reservation)
 _outcome_decoder = msgspec.json.Decoder(Outcome)
 
 
@@ -63,7 +73,10 @@ def entry_attributes(entry: Entry) -> dict[str, Scalar]:
 
 
 def entry_of_item(item: Item) -> Entry:
-    return _entry_decoder.decode(text(item.attributes, "entry"))
+    entry = _entry_decoder.decode(text(item.attributes, "entry"))
+    if "victim" in item.attributes:
+        return msgspec.structs.replace(entry, victim=text(item.attributes, "victim"))
+    return entry
 
 
 def new_attempt_attributes(attempt: Attempt) -> dict[str, Scalar]:
@@ -79,6 +92,7 @@ def new_attempt_attributes(attempt: Attempt) -> dict[str, Scalar]:
         "dispatched_at_ms": attempt.dispatched_at_ms,
         "lease_until_ms": attempt.lease_until_ms,
         "pushes": attempt.pushes,
+        "reservation": to_json(attempt.reservation),
     }
 
 
@@ -98,10 +112,12 @@ def attempt_of(item: Item) -> Attempt:
         tier=Tier(text(a, "tier")),
         dispatched_at_ms=number(a, "dispatched_at_ms"),
         lease_until_ms=number(a, "lease_until_ms"),
+        reservation=_reservation_decoder.decode(text(a, "reservation")),
         pushes=number(a, "pushes"),
         runner=text(a, "runner") if "runner" in a else None,
         started_at_ms=number(a, "started_at_ms") if "started_at_ms" in a else None,
         outcome=_outcome_decoder.decode(text(a, "outcome")) if "outcome" in a else None,
+        order_for=text(a, "order_for") if "order_for" in a else None,
     )
 
 
@@ -122,10 +138,59 @@ def agent_of(item: Item) -> Agent:
 def shape_of_item(item: Item) -> ShapeView:
     a = item.attributes
     return ShapeView(
-        shape=item.key.sk.partition("#")[2],
+        shape=item.key.sk.removeprefix(SHAPE_PREFIX),
         capabilities=tuple(texts(a, "capabilities")),
-        lanes=number(a, "lanes"),
+        resources=tuple(texts(a, "resources")),
+        lanes={tier: count for tier in Tier if (count := _count(a, lanes_attribute(tier))) > 0},
     )
+
+
+def lanes_attribute(tier: Tier) -> str:
+    """Where a shape's item counts its non-empty lanes of a tier."""
+    return f"lanes_{tier.value}"
+
+
+def lane_state_of(a: Attributes) -> LaneState:
+    """A lane's own item. It is listed in the index by turn, in the one of late work, or in both."""
+    return LaneState(
+        depth=_count(a, "depth"),
+        undated=_count(a, "undated"),
+        turn_tag_ms=_indexed(a, "turn_key"),
+        urgent_ms=_indexed(a, "urgent_key"),
+        late_tag_ms=_indexed(a, "late_key"),
+        pressed=_count(a, "pressed") > 0,
+        revision=_count(a, "revision"),
+    )
+
+
+def tier_of_item(a: Attributes) -> TierView:
+    return TierView(**{name: _count(a, name) for name in TierView.__struct_fields__})
+
+
+def account_of(a: Attributes) -> AccountView:
+    return AccountView(**{name: _count(a, name) for name in AccountView.__struct_fields__})
+
+
+def tenant_of(a: Attributes) -> TenantView:
+    return TenantView(**{name: _count(a, name) for name in TenantView.__struct_fields__})
+
+
+def resource_of(name: str, shard: int, a: Attributes) -> ResourceView:
+    return ResourceView(
+        name=name,
+        shard=shard,
+        tat_us=_count(a, "tat_us"),
+        used=_count(a, "used"),
+        paused_until_ms=_count(a, "paused_until_ms"),
+    )
+
+
+def _count(attributes: Attributes, name: str) -> int:
+    return number(attributes, name) if name in attributes else 0
+
+
+def _indexed(attributes: Attributes, name: str) -> int | None:
+    return index_value(text(attributes, name)) if name in attributes else None
 
 
 def wake_of(item: Item) -> WakeView:

@@ -1,21 +1,56 @@
 """Read what a turn needs: a number of reads that does not grow with the backlog, the tenants or the tasks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 
-from pushlane.model.agent import Agent
 from pushlane.model.attempt import Attempt
-from pushlane.model.task import Task
-from pushlane.ports import Item, ItemStore, Table
-from pushlane.scheduling.snapshot import Entry, LaneRef, LaneView, PoolSnapshot, ShapeView, WakeView
+from pushlane.model.policy import Policy, Rate
+from pushlane.model.task import Task, Tier
+from pushlane.ports import Attributes, Item, ItemStore, Key, Table
+from pushlane.scheduling.entry import Entry, LaneRef, entry_of, lane_of
+from pushlane.scheduling.snapshot import (
+    AccountRef,
+    Arrival,
+    DeadlineDue,
+    Finished,
+    Input,
+    LeaseExpired,
+    PoolSnapshot,
+    ResourceView,
+    RetryDue,
+    RetryState,
+    ShapeView,
+    WakeView,
+    held_by,
+)
 from pushlane.state import keys
-from pushlane.state.items import agent_of, attempt_of, entry_of_item, number, shape_of_item, task_of, wake_of
+from pushlane.state.items import (
+    account_of,
+    agent_of,
+    attempt_of,
+    entry_of_item,
+    lane_state_of,
+    resource_of,
+    shape_of_item,
+    task_of,
+    tenant_of,
+    tier_of_item,
+    wake_of,
+)
 
 POOL_ITEMS_MAX: Final = 1_000
-LANES_MAX: Final = 10
 DUE_MAX: Final = 10
+_KEYS_MAX: Final = 100
+
+
+class PoolItems(Struct, frozen=True, kw_only=True):
+    """The pool's own partition: agents, kinds of work, clocks of the tiers, the wake-up, and pools that wait for it."""
+
+    snapshot: PoolSnapshot
+    waiting_pools: tuple[str, ...] = ()
 
 
 class Due(Struct, frozen=True, kw_only=True):
@@ -23,65 +58,159 @@ class Due(Struct, frozen=True, kw_only=True):
 
     attempts: tuple[Attempt, ...]
     retries: tuple[tuple[int, Entry], ...]
+    expired: tuple[Entry, ...]
     next_due_ms: int | None
 
 
-def load_pool(store: ItemStore, pool: str, freeing: Mapping[str, int]) -> PoolSnapshot:
-    """The pool as a turn sees it: one read, and 1 + lanes reads for each kind of work that waits and could run now.
-
-    `freeing`: slots by agent that the turn's own inputs give back.
-    """
+def load_pool(store: ItemStore, pool: str, policy: Policy) -> PoolItems:
+    """One read of everything that concerns the pool as a whole."""
     items = store.query(Table.SCHEDULER, keys.pool_pk(pool), limit=POOL_ITEMS_MAX)
-    agents = tuple(agent_of(i) for i in items if i.key.sk.startswith(keys.AGENT_PREFIX))
-    shapes = tuple(shape_of_item(i) for i in items if i.key.sk.startswith(keys.SHAPE_PREFIX))
-    wake = next((wake_of(i) for i in items if i.key.sk == keys.WAKE), WakeView())
-    lanes = [
-        lane
-        for shape in shapes
-        if shape.lanes > 0 and (free := _free_slots(agents, shape, freeing)) > 0
-        for lane in _load_lanes(store, pool, shape.shape, min(free, LANES_MAX))
-    ]
-    return PoolSnapshot(pool=pool, agents=agents, shapes=shapes, lanes=tuple(lanes), wake=wake)
+
+    def under(prefix: str) -> list[Item]:
+        return [item for item in items if item.key.sk.startswith(prefix)]
+
+    snapshot = PoolSnapshot(
+        pool=pool,
+        policy=policy,
+        agents=tuple(agent_of(item) for item in under(keys.AGENT_PREFIX)),
+        shapes=tuple(shape_of_item(item) for item in under(keys.SHAPE_PREFIX)),
+        tiers={
+            Tier(item.key.sk.removeprefix(keys.TIER_PREFIX)): tier_of_item(item.attributes)
+            for item in under(keys.TIER_PREFIX)
+        },
+        wake=next((wake_of(item) for item in items if item.key.sk == keys.WAKE), WakeView()),
+    )
+    waits = tuple(item.key.sk.removeprefix(keys.WAITS_PREFIX) for item in under(keys.WAITS_PREFIX))
+    return PoolItems(snapshot=snapshot, waiting_pools=waits)
 
 
-def _free_slots(agents: Sequence[Agent], shape: ShapeView, freeing: Mapping[str, int]) -> int:
-    able = [agent for agent in agents if agent.accepting and agent.can_run(shape.capabilities)]
-    return sum(max(0, agent.slots - agent.used + freeing.get(agent.agent_id, 0)) for agent in able)
+def freed_slots(inputs: Iterable[Input]) -> dict[tuple[str, str], int]:
+    """Slots by (pool, agent) that the inputs will give back."""
+    freed: dict[tuple[str, str], int] = {}
+    for one in inputs:
+        if isinstance(one, Finished | LeaseExpired):
+            held = held_by(one)
+            ref = (held.agent_pool, held.agent_id)
+            freed[ref] = freed.get(ref, 0) + 1
+    return freed
 
 
-def _load_lanes(store: ItemStore, pool: str, shape: str, take: int) -> list[LaneView]:
-    items = store.query(Table.SCHEDULER, keys.lanes_pk(pool, shape), index=keys.BY_TURN, limit=take)
-    return [_load_lane(store, pool, shape, item, take) for item in items]
-
-
-def _load_lane(store: ItemStore, pool: str, shape: str, item: Item, take: int) -> LaneView:
-    tier, _, tenant_id = item.key.sk.partition("#")
-    ref = LaneRef(shape=shape, tier=tier, tenant_id=tenant_id)
-    # One more than may be taken: the entry after the taken ones is the lane's new head.
-    heads = store.query(Table.SCHEDULER, keys.queue_pk(pool, ref), limit=take + 1)
-    return LaneView(
-        ref=ref,
-        depth=number(item.attributes, "depth"),
-        heads=tuple(entry_of_item(head) for head in heads),
-        complete=len(heads) <= take,
+def free_slots(snapshot: PoolSnapshot, capabilities: tuple[str, ...], freed: Mapping[tuple[str, str], int]) -> int:
+    """Slots that work with these capabilities could take."""
+    return sum(
+        max(0, agent.slots - agent.used + freed.get((agent.pool, agent.agent_id), 0))
+        for agent in snapshot.agents
+        if agent.accepting and agent.can_run(capabilities)
     )
 
 
-def load_lane_depths(store: ItemStore, pool: str, lanes: Sequence[LaneRef]) -> dict[LaneRef, int]:
-    """How many tasks wait in each of the lanes (absent ones: 0): needed only by a turn that parks."""
-    if not lanes:
-        return {}
-    found = store.get([keys.lane_key(pool, lane) for lane in lanes])
-    by_key = {key: number(item.attributes, "depth") for key, item in found.items()}
-    return {lane: by_key.get(keys.lane_key(pool, lane), 0) for lane in lanes}
+def load_limits(
+    store: ItemStore, snapshot: PoolSnapshot, inputs: Sequence[Input], lanes: Sequence[LaneRef] = ()
+) -> PoolSnapshot:
+    """The accounts, limits and resources that the inputs and the given lanes lean on, and the lanes that the inputs
+    would wait in: one read. What the snapshot has already is kept.
+    """
+    entries = [one.entry for one in inputs if isinstance(one, Arrival | RetryDue | DeadlineDue)]
+    entries += [
+        one.retry.entry for one in inputs if isinstance(one, Finished) and one.yielded and one.retry is not None
+    ]
+    held = [held_by(one) for one in inputs if isinstance(one, Finished | LeaseExpired)]
+    refs = {lane_of(entry) for entry in entries}
+    accounts = {(ref.tier, ref.tenant_id) for ref in (*refs, *lanes)} | {(h.tier, h.tenant_id) for h in held}
+    tenants = {t for _, t in accounts if snapshot.policy.tenant(t).limited} | {h.tenant_id for h in held if h.counted}
+    names = {name for entry in entries for name, _ in entry.resources}
+    names |= {hold.resource for one in held for hold in one.holds}
+    names |= {one.outcome.throttled.resource for one in inputs if isinstance(one, Finished) and one.outcome.throttled}
+    waiting = {ref.shape for ref in lanes}
+    names |= {name for shape in snapshot.shapes if shape.shape in waiting for name in shape.resources}
+    return _with_limits(store, snapshot, sorted(refs), sorted(accounts), sorted(tenants), sorted(names))
+
+
+def _with_limits(
+    store: ItemStore,
+    snapshot: PoolSnapshot,
+    refs: Sequence[LaneRef],
+    accounts: Sequence[AccountRef],
+    tenants: Sequence[str],
+    names: Sequence[str],
+) -> PoolSnapshot:
+    pool = snapshot.pool
+    lane_keys = {ref: keys.lane_key(pool, ref) for ref in refs if ref not in snapshot.lane_states}
+    account_keys = {ref: keys.account_key(pool, *ref) for ref in accounts if ref not in snapshot.accounts}
+    tenant_keys = {name: keys.tenant_limits_key(name) for name in tenants if name not in snapshot.tenants}
+    known = {view.name for view in snapshot.resources}
+    shards = [(name, shard) for name in names if name not in known for shard in _shards(snapshot.policy, name)]
+    resource_keys = {ref: keys.resource_key(*ref) for ref in shards}
+    found = _get(store, [*lane_keys.values(), *account_keys.values(), *tenant_keys.values(), *resource_keys.values()])
+    resources = [resource_of(name, shard, found.get(key, {})) for (name, shard), key in resource_keys.items()]
+    return msgspec.structs.replace(
+        snapshot,
+        lane_states={
+            **snapshot.lane_states,
+            **{ref: lane_state_of(found.get(key, {})) for ref, key in lane_keys.items()},
+        },
+        accounts={**snapshot.accounts, **{ref: account_of(found.get(key, {})) for ref, key in account_keys.items()}},
+        tenants={**snapshot.tenants, **{name: tenant_of(found.get(key, {})) for name, key in tenant_keys.items()}},
+        resources=snapshot.resources + tuple[ResourceView, ...](resources),
+    )
+
+
+def _shards(policy: Policy, name: str) -> range:
+    rule = policy.resources.get(name)
+    return range(0 if rule is None else rule.shards if isinstance(rule, Rate) else 1)
+
+
+def _get(store: ItemStore, wanted: Sequence[Key]) -> dict[Key, Attributes]:
+    found: dict[Key, Attributes] = {}
+    for start in range(0, len(wanted), _KEYS_MAX):
+        items = store.get(wanted[start : start + _KEYS_MAX])
+        found |= {key: item.attributes for key, item in items.items()}
+    return found
+
+
+def waiting_shapes(snapshot: PoolSnapshot, freed: Mapping[tuple[str, str], int]) -> list[tuple[ShapeView, int]]:
+    """Kinds of work that wait and could run now, each with the number of slots for it."""
+    return [
+        (shape, free)
+        for shape in snapshot.shapes
+        if shape.waiting and (free := free_slots(snapshot, shape.capabilities, freed)) > 0
+    ]
+
+
+def load_waiting_pools(store: ItemStore, pk: str) -> list[str]:
+    """The pools that wait for something shared."""
+    items = store.query(Table.SCHEDULER, pk, limit=_KEYS_MAX, start=keys.WAITS_PREFIX)
+    return [item.key.sk.removeprefix(keys.WAITS_PREFIX) for item in items if item.key.sk.startswith(keys.WAITS_PREFIX)]
 
 
 def load_tasks(store: ItemStore, task_ids: Sequence[str]) -> dict[str, Task]:
     """The tasks that exist among at most 100 ids."""
+    return {task_id: task_of(attributes) for task_id, attributes in _task_items(store, task_ids).items()}
+
+
+def load_retry_states(
+    store: ItemStore, ended: Sequence[tuple[str, int]], policy: Policy
+) -> dict[tuple[str, int], RetryState]:
+    """What the decision after an ended attempt needs, by task id and epoch, for the tasks that exist.
+
+    A batch can bring the words of two attempts of one task, of which one is stale.
+    """
+    found = _task_items(store, [task_id for task_id, _ in ended])
+    known = [ref for ref in ended if ref[0] in found]
+    return {(task_id, epoch): _retry_state(found[task_id], policy, epoch) for task_id, epoch in known}
+
+
+def _retry_state(attributes: Attributes, policy: Policy, epoch: int) -> RetryState:
+    task, uncounted = task_of(attributes), attributes.get("uncounted", 0)
+    entry = entry_of(task, policy, epoch, uncounted if isinstance(uncounted, int) else 0)
+    return RetryState(entry=entry, retry=task.retry)
+
+
+def _task_items(store: ItemStore, task_ids: Sequence[str]) -> dict[str, Attributes]:
     if not task_ids:
         return {}
-    found = store.get([keys.task_key(task_id) for task_id in dict.fromkeys(task_ids)])
-    return {key.pk: task_of(item.attributes) for key, item in found.items()}
+    found = _get(store, [keys.task_key(task_id) for task_id in dict.fromkeys(task_ids)])
+    return {key.pk: attributes for key, attributes in found.items()}
 
 
 def load_attempt(store: ItemStore, pool: str, task_id: str) -> Attempt | None:
@@ -91,17 +220,28 @@ def load_attempt(store: ItemStore, pool: str, task_id: str) -> Attempt | None:
 
 
 def load_due(store: ItemStore, pool: str, now_ms: int) -> Due:
-    """Expired leases (started or not, finished or not) and due retries: the reads of a wake-up, five in all."""
+    """Expired leases (started or not, finished or not), due retries and hard deadlines: the reads of a wake-up, five in
+    all.
+    """
     leased: list[Attempt] = []
     for bucket in range(keys.ATTEMPT_BUCKETS):
         pk = keys.attempt_pk(pool, bucket)
         items = store.query(Table.ATTEMPTS, pk, index=keys.BY_LEASE, limit=DUE_MAX + 1)
         leased += [attempt_of(item) for item in items]
     delayed = store.query(Table.SCHEDULER, keys.delayed_pk(pool), limit=DUE_MAX + 1)
-    retries = [(int(item.key.sk.partition("#")[0]), entry_of_item(item)) for item in delayed]
+    timed = [(int(item.key.sk.partition("#")[0]), item) for item in delayed]
     expired = sorted((a for a in leased if a.lease_until_ms <= now_ms), key=lambda a: a.lease_until_ms)[:DUE_MAX]
-    due = [(at, entry) for at, entry in retries if at <= now_ms][:DUE_MAX]
-    taken = {attempt.task_id for attempt in expired} | {entry.task_id for _, entry in due}
-    later = [a.lease_until_ms for a in leased if a.task_id not in taken]
-    later += [at for at, entry in retries if entry.task_id not in taken]
-    return Due(attempts=tuple(expired), retries=tuple(due), next_due_ms=min(later, default=None))
+    due = [(at, item) for at, item in timed if at <= now_ms][:DUE_MAX]
+    ended = {attempt.task_id for attempt in expired}
+    later = [a.lease_until_ms for a in leased if a.task_id not in ended]
+    later += [at for at, item in timed if (at, item) not in due]
+    return Due(
+        attempts=tuple(expired),
+        retries=tuple((at, entry_of_item(item)) for at, item in due if not _is_expiry(item)),
+        expired=tuple(entry_of_item(item) for _, item in due if _is_expiry(item)),
+        next_due_ms=min(later, default=None),
+    )
+
+
+def _is_expiry(item: Item) -> bool:
+    return item.key.sk.endswith("#expiry")

@@ -16,12 +16,14 @@ from pushlane.agent.definition import AgentDefinition
 from pushlane.agent.runtime import AgentPorts, AgentRuntime
 from pushlane.inmemory import Faults, InMemoryBlobs, InMemoryItemStore, InMemorySender, InMemorySink, ManualClock
 from pushlane.model.errors import PushlaneError, StoreUnavailable
-from pushlane.model.events import Fact
 from pushlane.model.ids import keyed_task_id, unkeyed_task_id
 from pushlane.model.task import DEFAULT_POOL, Door
-from pushlane.ports import Attributes, Change, Item, Message, Put, Scalar, Table, Update
+from pushlane.ports import Change, ConditionFailed, Message, Put, Scalar, Table, Update
 from pushlane.router.app import Router, RouterPorts
+from pushlane.router.deadline_metrics import deadline_metrics
+from pushlane.router.held import HeldTenants
 from pushlane.router.lifecycle import LifecyclePorts, publish_changes
+from pushlane.router.policy import PolicyDirectory
 from pushlane.router.push import Pusher
 from pushlane.router.quarantine import Quarantine
 from pushlane.router.remembered import RememberedPools
@@ -29,14 +31,16 @@ from pushlane.router.sweep import Swept, sweep
 from pushlane.router.tenants import TenantDirectory
 from pushlane.router.turn import TurnPorts
 from pushlane.state import keys
-from pushlane.state.items import text
+from pushlane.state.policies import PolicyChange, StoredPolicy, set_policy
+from pushlane.testing.by_hand import LEASE_MS, AttemptByHand
 from pushlane.testing.events import sqs_event, submit_envelope
+from pushlane.testing.views import QUARANTINE, Views
 
 START_MS: Final = 1_700_000_000_000
 INTAKE: Final = "queue/intake"
 RESULTS: Final = "queue/results"
 WAKEUPS: Final = "queue/wakeups"
-QUARANTINE: Final = "queue/quarantine"
+HELD: Final = "queue/held"
 _STEPS_MAX: Final = 100_000
 _BATCH: Final = 10
 _REMAINING_MS: Final = 60_000
@@ -46,7 +50,7 @@ class NotIdle(PushlaneError):
     """Work kept coming for longer than a test should take: something is going round in circles."""
 
 
-class InMemoryDispatcher:
+class InMemoryDispatcher(Views):
     """`tenants` are registered from the start. `faults` plays the store's failures. `clock` stands still by itself."""
 
     def __init__(
@@ -63,6 +67,7 @@ class InMemoryDispatcher:
         self.sink = InMemorySink()
         self.blobs = InMemoryBlobs()
         self.logged: list[tuple[str, dict[str, Any]]] = []
+        self.metrics: list[dict[str, Any]] = []
         self._sequence = 0
         self._runtimes: dict[str, AgentRuntime] = {}
         self.turn = TurnPorts(
@@ -73,50 +78,89 @@ class InMemoryDispatcher:
             new_token=lambda: f"token-{self._next()}",
             back_off=lambda _replan: None,
             remembered=RememberedPools(),
+            policies=PolicyDirectory(self.store, self.clock, self.log),
         )
         self.pusher = Pusher(self.store, self.sender, _signing_key)
-        self.router = self.new_router()
+        self.held = HeldTenants()
+        self.router = self.new_router(self.held)
         for tenant_id in tenants:
             self.store.write(Put(keys.tenant_key(tenant_id), {"tenant_id": tenant_id, "status": "active"}))
 
-    def new_router(self) -> Router:
-        """One more router over the same state, as another Lambda environment would be."""
+    def new_router(self, held: HeldTenants | None = None) -> Router:
+        """One more router over the same state, as another Lambda environment would be, with a memory of its own."""
         return Router(
             RouterPorts(
-                turn=msgspec.structs.replace(self.turn, remembered=RememberedPools()),
+                turn=msgspec.structs.replace(
+                    self.turn,
+                    remembered=RememberedPools(),
+                    policies=PolicyDirectory(self.store, self.clock, self.log),
+                ),
                 pusher=self.pusher,
                 tenants=TenantDirectory(self.store, self.clock),
                 quarantine=Quarantine(self.store, self.sender, self.clock, QUARANTINE),
+                held=HeldTenants() if held is None else held,
                 signing_key=_signing_key,
                 accept_unsigned_tenant=True,
                 results_queue_arn=RESULTS,
                 wakeups_queue_arn=WAKEUPS,
+                held_queue_arn=HELD,
+                held_queue_url=HELD,
                 log=self.log,
             )
         )
 
     def register(
         self,
-        definition: AgentDefinition,
+        definition: AgentDefinition | None,
         *,
         agent_id: str,
         slots: int = 1,
         capabilities: tuple[str, ...] = (),
         pool: str = DEFAULT_POOL,
     ) -> None:
-        """Register an agent; without `capabilities` it can do its task types."""
-        queue_url = f"queue/agent/{agent_id}"
+        """Register an agent, or change one; without `capabilities` it can do its task types. Without a definition
+        nothing runs what is pushed to it but the test itself, by `take`.
+        """
+        queue_url = agent_queue(agent_id, pool)
+        if definition is None and not capabilities:
+            raise ValueError(f"agent {agent_id}: say what it can do, by a definition or by capabilities")
         attributes: dict[str, Scalar] = {
             "agent_id": agent_id,
             "pool": pool,
-            "capabilities": list(capabilities or definition.task_types),
+            "capabilities": list(capabilities or (() if definition is None else definition.task_types)),
             "slots": slots,
             "queue_url": queue_url,
             "status": "ACTIVE",
         }
         self.store.write(Update(keys.agent_key(pool, agent_id), set=attributes, add={"used": 0, "revision": 0}))
         self.store.write(Put(keys.pool_registration_key(pool), {"pool": pool}))
-        self._runtimes[queue_url] = AgentRuntime(definition, self.agent_ports())
+        self._runtimes.pop(queue_url, None)
+        if definition is not None:
+            self._runtimes[queue_url] = AgentRuntime(definition, self.agent_ports())
+
+    def take(self, agent_id: str, pool: str = DEFAULT_POOL, *, lease_ms: int = LEASE_MS) -> AttemptByHand:
+        """Start the next attempt that was pushed to an agent without a definition; raises `LookupError` if none was.
+
+        A push that came twice, or too late, is passed over, as an agent does.
+        """
+        while batch := self.sender.drain(agent_queue(agent_id, pool), limit=1):
+            try:
+                return AttemptByHand(batch[0], self.agent_ports(), lease_ms)
+            except ConditionFailed:
+                self.log("not-started", agent_id=agent_id, reason="duplicate or stale")
+        raise LookupError(f"nothing was pushed to agent {agent_id} of pool {pool}")
+
+    def set_policy(self, **document: Any) -> StoredPolicy:
+        """Make the document the current policy, as `pushlane policy set` does; this router goes by it at once.
+
+        Raises `InvalidPolicy` for one that is refused.
+        """
+        said = msgspec.json.encode(document)
+        change = PolicyChange(document=said, change_id=f"change-{self._next()}", changed_by="test")
+        stored = set_policy(self.store, change, self.clock.now_ms())
+        self.turn = msgspec.structs.replace(self.turn, policies=PolicyDirectory(self.store, self.clock, self.log))
+        self.router = self.new_router(self.held)
+        return stored
 
     def agent_ports(self) -> AgentPorts:
         """The ports of an agent's runtime, each call id fresh."""
@@ -147,7 +191,7 @@ class InMemoryDispatcher:
 
     def step(self) -> bool:
         """Deliver one batch of each queue, and the changes; says whether there was any."""
-        moved = [self._deliver_intake(), self._deliver(RESULTS), self._deliver(WAKEUPS)]
+        moved = [self._deliver_intake(), *(self._deliver(queue) for queue in (RESULTS, WAKEUPS, HELD))]
         moved += [self._deliver_agent(url) for url in sorted(self._runtimes)]
         return any([*moved, self.publish()])
 
@@ -160,6 +204,19 @@ class InMemoryDispatcher:
             self.run_until_idle()
         self.clock.advance(until_ms - self.clock.now_ms())
 
+    def advance_to(self, time_ms: int) -> None:
+        """The same until a time in Unix milliseconds."""
+        self.advance((time_ms - self.clock.now_ms()) / 1_000)
+
+    def advance_with_sweeps(self, minutes: int) -> list[Swept]:
+        """Let minutes pass as on the platform: with a sweep at the end of each."""
+        swept: list[Swept] = []
+        for _ in range(minutes):
+            self.advance(60)
+            swept.append(self.sweep())
+            self.run_until_idle()
+        return swept
+
     def sweep(self) -> Swept:
         """What the platform does once a minute."""
         return sweep(self.turn, self.pusher, self.log)
@@ -167,45 +224,16 @@ class InMemoryDispatcher:
     def publish(self) -> bool:
         """Run the lifecycle over the changes since the last time."""
         changes, self._changes = self._changes, []
-        ports = LifecyclePorts(sink=self.sink, sender=self.sender, quarantine_queue_url=QUARANTINE, log=self.log)
+        ports = LifecyclePorts(
+            sink=self.sink,
+            sender=self.sender,
+            quarantine_queue_url=QUARANTINE,
+            log=self.log,
+            measure=lambda facts: self.metrics.extend(deadline_metrics(facts, "local")),
+        )
         if changes:
             publish_changes(ports, changes)
         return bool(changes)
-
-    @property
-    def facts(self) -> list[Fact]:
-        """Everything that was published, in order."""
-        return [msgspec.json.decode(fact.body, type=Fact) for fact in self.sink.published]
-
-    def task(self, task_id: str) -> Attributes | None:
-        """The stored task's attributes."""
-        key = keys.task_key(task_id)
-        item = self.store.get([key]).get(key)
-        return item.attributes if item else None
-
-    def status(self, task_id: str) -> str | None:
-        stored = self.task(task_id)
-        return text(stored, "status") if stored else None
-
-    def result(self, task_id: str) -> Mapping[str, Any]:
-        """The result of a succeeded task; raises `KeyError` for any other."""
-        stored = self.task(task_id)
-        if stored is None:
-            raise KeyError(task_id)
-        decoded: Mapping[str, Any] = msgspec.json.decode(text(stored, "result"))
-        return decoded
-
-    def live_attempts(self, pool: str = DEFAULT_POOL) -> list[Item]:
-        buckets = [keys.attempt_pk(pool, bucket) for bucket in range(keys.ATTEMPT_BUCKETS)]
-        return [item for pk in buckets for item in self.store.query(Table.ATTEMPTS, pk, limit=10_000)]
-
-    def used(self, agent_id: str, pool: str = DEFAULT_POOL) -> int:
-        key = keys.agent_key(pool, agent_id)
-        return int(str(self.store.get([key])[key].attributes["used"]))
-
-    def quarantined(self) -> list[dict[str, Any]]:
-        """Takes out what lies in quarantine."""
-        return [msgspec.json.decode(message.body) for message in self.sender.drain(QUARANTINE)]
 
     def log(self, event: str, **fields: Any) -> None:
         self.logged.append((event, fields))
@@ -244,7 +272,7 @@ class InMemoryDispatcher:
         return bool(batch)
 
     def _next_visible_ms(self) -> int | None:
-        watched = (INTAKE, RESULTS, WAKEUPS, *self._runtimes)
+        watched = (INTAKE, RESULTS, WAKEUPS, HELD, *self._runtimes)
         return min((at for at in map(self.sender.next_visible_of, watched) if at is not None), default=None)
 
     def _on_change(self, change: Change) -> None:
@@ -254,6 +282,11 @@ class InMemoryDispatcher:
     def _next(self) -> int:
         self._sequence += 1
         return self._sequence
+
+
+def agent_queue(agent_id: str, pool: str = DEFAULT_POOL) -> str:
+    """The queue that is pushed to; agents of different pools may have the same name."""
+    return f"queue/agent/{agent_id}" if pool == DEFAULT_POOL else f"queue/agent/{pool}/{agent_id}"
 
 
 def _signing_key() -> bytes:

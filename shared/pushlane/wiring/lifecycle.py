@@ -8,11 +8,12 @@ from pushlane.aws.facts import BusAndTopicSink
 from pushlane.aws.queues import SqsSender
 from pushlane.aws.streams import changes
 from pushlane.ports import Table
+from pushlane.router.deadline_metrics import deadline_metrics
 from pushlane.router.lifecycle import LifecyclePorts, publish_changes
 from pushlane.settings.environment import load
 from pushlane.settings.functions import LifecycleSettings
 from pushlane.wiring import clients
-from pushlane.wiring.logs import structured_log
+from pushlane.wiring.logs import structured_log, write_metrics
 from pushlane.wiring.process import environ
 
 
@@ -27,6 +28,7 @@ def build_lifecycle() -> Callable[[Mapping[str, Any]], int]:
         sender=SqsSender(clients.sqs(), fair_queues=False),
         quarantine_queue_url=settings.quarantine_queue_url,
         log=structured_log("lifecycle"),
+        measure=lambda facts: write_metrics(deadline_metrics(facts, settings.stage)),
     )
     tables = {Table.TASKS: settings.tasks_table, Table.ATTEMPTS: settings.attempts_table}
     return lambda event: publish_changes(ports, changes(event, tables))

@@ -1,6 +1,11 @@
-"""Structured logs: one JSON line an event, from an allow-list of fields, so that a payload can never appear."""
+"""Structured logs: one JSON line an event, from an allow-list of fields, so that a payload can never appear.
 
-from collections.abc import Callable
+Metrics are lines of the same stream in the embedded metric format, which CloudWatch takes out of it.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from aws_lambda_powertools import Logger
@@ -20,3 +25,9 @@ def structured_log(service: str) -> Callable[..., None]:
         logger.info(event, extra={name: value for name, value in fields.items() if name in ALLOWED})
 
     return log
+
+
+def write_metrics(lines: Iterable[Mapping[str, Any]]) -> None:
+    """Write lines of the embedded metric format, bare: CloudWatch looks for `_aws` at the top of the line."""
+    for line in lines:
+        sys.stdout.write(json.dumps(line) + "\n")

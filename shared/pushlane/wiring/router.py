@@ -3,6 +3,7 @@
 from functools import cache
 
 from pushlane.router.app import Router, RouterPorts
+from pushlane.router.held import HeldTenants
 from pushlane.router.quarantine import Quarantine
 from pushlane.router.tenants import TenantDirectory
 from pushlane.settings.environment import load
@@ -24,10 +25,13 @@ def build_router() -> Router:
             pusher=pusher(turn, read_key),
             tenants=TenantDirectory(turn.store, turn.clock),
             quarantine=Quarantine(turn.store, turn.sender, turn.clock, settings.quarantine_queue_url),
+            held=HeldTenants(),
             signing_key=read_key,
             accept_unsigned_tenant=settings.accept_unsigned_tenant,
             results_queue_arn=settings.results_queue_arn,
             wakeups_queue_arn=settings.wakeups_queue_arn,
+            held_queue_arn=settings.held_queue_arn,
+            held_queue_url=settings.held_queue_url,
             log=structured_log("router"),
         )
     )

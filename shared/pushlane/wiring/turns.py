@@ -12,11 +12,13 @@ from pushlane.aws.dynamodb import DynamoItemStore
 from pushlane.aws.queues import SqsSender
 from pushlane.aws.secrets import signing_key
 from pushlane.ports import Table
+from pushlane.router.policy import PolicyDirectory
 from pushlane.router.push import Pusher
 from pushlane.router.remembered import RememberedPools
 from pushlane.router.turn import TurnPorts
 from pushlane.settings.functions import RouterSettings, SweepSettings
 from pushlane.wiring import clients
+from pushlane.wiring.logs import structured_log
 
 # Re-plans wait 10, 20, 40 ms at most, with full jitter: about a transaction's own time.
 _BACK_OFF_SECONDS: Final = 0.005
@@ -37,14 +39,16 @@ def turn_ports(settings: RouterSettings | SweepSettings) -> TurnPorts:
         Table.SCHEDULER: settings.scheduler_table,
         Table.CONFIG: settings.config_table,
     }
+    store = DynamoItemStore(dynamodb, tables, backoff=clients.ADAPTER_BACKOFF)
     return TurnPorts(
-        store=DynamoItemStore(dynamodb, tables, backoff=clients.ADAPTER_BACKOFF),
+        store=store,
         sender=SqsSender(clients.sqs(), fair_queues=settings.stage != "local"),
         clock=clock,
         wakeups_queue_url=settings.wakeups_queue_url,
         new_token=lambda: uuid.uuid4().hex,
         back_off=back_off,
         remembered=RememberedPools(),
+        policies=PolicyDirectory(store, clock, structured_log("policy")),
     )
 
 

@@ -188,8 +188,9 @@ def test_tenants_are_added_and_listed(installed: Installed) -> None:
 
 
 def verbs() -> list[tuple[str, ...]]:
-    one = [("up",), ("down",), ("demo",), ("status",), ("submit",), ("watch",), ("agents",)]
-    return [*one, ("tenants", "add"), ("tenants", "list")]
+    one = [("up",), ("down",), ("demo",), ("status",), ("submit",), ("watch",), ("agents",), ("why",), ("resources",)]
+    policy = [("policy", verb) for verb in ("get", "set", "validate", "history")]
+    return [*one, ("tenants", "add"), ("tenants", "list"), *policy]
 
 
 @pytest.mark.parametrize("verb", verbs())

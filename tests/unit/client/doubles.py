@@ -14,11 +14,12 @@ INSTALLATION = Installation(
     claims_bucket="claims",
     ingress_bus_name="ingress",
     facts_bus_name="facts",
-    intake_topic_arn="arn:topic",
+    intake_topic_arns=("arn:topic/0", "arn:topic/1"),
     stream_name="stream",
     intake_queue_urls=("queue/0", "queue/1"),
     results_queue_url="queue/results",
     wakeups_queue_url="queue/wakeups",
+    held_queue_url="queue/held",
     quarantine_queue_url="queue/quarantine",
     dlq_urls=("queue/dlq-a", "queue/dlq-b"),
 )

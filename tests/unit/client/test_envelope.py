@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pushlane.client import InvalidSubmission, SubmitData
 from pushlane.client.envelope import encoded_payload, prepare
 from pushlane.model.events import SubmitTask
-from pushlane.model.ids import keyed_task_id
+from pushlane.model.ids import intake_slot, keyed_task_id
 
 VALID: dict[str, Any] = {"tenant_id": "atlas", "task_type": "extract"}
 
@@ -36,6 +36,13 @@ def test_structs_and_mappings_give_the_same_event() -> None:
 def test_the_encoded_event_is_what_the_router_decodes() -> None:
     prepared = prepare({**VALID, "labels": {"chain": "digest"}}, fresh_key="k", correlation_id="c-1")
     assert msgspec.json.decode(prepared.encoded(), type=SubmitTask) == prepared.event
+
+
+@given(st.from_regex(r"[a-z]{1,8}", fullmatch=True))
+def test_the_metadata_carries_the_intake_slot_of_the_tenant(tenant_id: str) -> None:
+    prepared = prepare({**VALID, "tenant_id": tenant_id}, fresh_key="k")
+    assert prepared.event.metadata.intake == intake_slot(tenant_id)
+    assert f'"intake":{intake_slot(tenant_id)}' in prepared.encoded()
 
 
 @pytest.mark.parametrize(

@@ -23,11 +23,12 @@ STACKS = {
     "Pushlane-Local-Channels": {
         "IngressBusName": "ingress",
         "FactsBusName": "facts",
-        "IntakeTopicArn": "arn:topic",
+        "IntakeTopicArns": "arn:topic/0,arn:topic/1",
         "StreamName": "stream",
         "IntakeQueueUrls": "queue/0,queue/1",
         "ResultsQueueUrl": "queue/results",
         "WakeupsQueueUrl": "queue/wakeups",
+        "HeldQueueUrl": "queue/held",
         "QuarantineQueueUrl": "queue/quarantine",
         "DlqUrls": "queue/dlq-b",
     },

@@ -53,7 +53,7 @@ def test_queues_are_called_by_what_they_are_for() -> None:
     dispatcher.register(echo, agent_id="one", slots=1)
     overview = Overview(INSTALLATION, dispatcher.store, cast(Any, depths(0)))
     names = [queue.name for queue in overview.queues()]
-    assert names == ["intake 0", "intake 1", "agent default/one", "results", "wake-ups"]
+    assert names == ["intake 0", "intake 1", "held", "agent default/one", "results", "wake-ups"]
     assert [queue.name for queue in overview.dead_letters()] == ["dlq-a", "dlq-b"]
 
 

@@ -72,8 +72,9 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Converse]:
     server.server_close()
 
 
-def summarized(document: Document = GUIDE) -> Summary:
-    return summarize(extract(document), bedrock.model_from_environment())
+def summarized(document: Document = GUIDE, reported: list[int] | None = None) -> Summary:
+    told = [] if reported is None else reported
+    return summarize(extract(document), bedrock.model_from_environment(told.append))
 
 
 def test_the_model_writes_the_summary_and_the_key_sentences_stay_verbatim(server: Converse) -> None:
@@ -81,6 +82,13 @@ def test_the_model_writes_the_summary_and_the_key_sentences_stay_verbatim(server
     found = summarized()
     assert (found.method, found.summary) == (f"bedrock:{MODEL}", "The agent waits. It works.")
     assert [sentence.text for sentence in found.sentences] == ["The agent waits until the queue has a task for it."]
+
+
+def test_the_tokens_of_the_call_are_reported(server: Converse) -> None:
+    server.answer = {**answered("Said."), "usage": {"inputTokens": 40, "outputTokens": 2, "totalTokens": 42}}
+    reported: list[int] = []
+    summarized(reported=reported)
+    assert reported == [42]
 
 
 def test_the_model_is_given_the_prose_as_data(server: Converse) -> None:
@@ -114,4 +122,4 @@ def test_a_document_without_prose_is_not_sent(server: Converse) -> None:
 
 def test_without_the_variable_there_is_no_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(bedrock.MODEL_VARIABLE, raising=False)
-    assert bedrock.model_from_environment() is None
+    assert bedrock.model_from_environment(lambda _tokens: None) is None

@@ -31,6 +31,10 @@ class Context:
         self.attempt = attempt
         self.check_ins = 0
         self.messages: list[str] = []
+        self.tokens = 0
+
+    def used(self, *, tokens: int = 0) -> None:
+        self.tokens += tokens
 
     def check_in(self, *, checkpoint: object = None, progress: object = None) -> None:
         self.check_ins += 1

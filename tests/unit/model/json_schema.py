@@ -13,7 +13,7 @@ _TYPES: Mapping[str, Callable[[Any], bool]] = {
     "boolean": lambda v: isinstance(v, bool),
     "null": lambda v: v is None,
 }
-_SAYS_NOTHING = {"$schema", "$defs", "title", "description", "default"}
+_SAYS_NOTHING = {"$schema", "$defs", "title", "description", "default", "discriminator"}
 
 
 def accepts(schema: Mapping[str, Any], value: Any) -> bool:

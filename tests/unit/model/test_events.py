@@ -15,11 +15,12 @@ from pushlane.model.events import (
     FactData,
     FactMetadata,
     FactName,
+    HeldRecord,
     Nudge,
     SubmitTask,
     WakeUp,
 )
-from pushlane.model.task import Tier
+from pushlane.model.task import Door, Tier
 from pushlane.testing import submit_envelope
 from tests.unit.model.json_schema import accepts
 
@@ -129,6 +130,7 @@ def test_a_bad_submission_is_refused_by_both(value: Any) -> None:
         ("dispatch", msgspec.structs.replace(DISPATCH, deadline_ms=1, correlation_id="c", traceparent="t")),
         ("nudge", Nudge(token="a.b.c", runner="call-1", outcome=OUTCOME)),
         ("wake-up", WakeUp(pool="default", generation=1, due_ms=2)),
+        ("held-record", HeldRecord(door=Door.SNS, source_id="m-1", body=msgspec.Raw(b'{"metadata":{},"data":[1]}'))),
         (
             "fact",
             Fact(
@@ -146,12 +148,13 @@ def test_what_we_write_is_valid_for_its_schema_and_is_read_back(name: str, event
 
 @pytest.mark.parametrize(
     ("kind", "missing"),
-    [(Dispatch, "token"), (Nudge, "runner"), (WakeUp, "pool"), (Fact, "metadata")],
+    [(Dispatch, "token"), (Nudge, "runner"), (WakeUp, "pool"), (HeldRecord, "source_id"), (Fact, "metadata")],
 )
 def test_a_field_that_an_event_cannot_do_without_is_required(kind: type, missing: str) -> None:
     with pytest.raises(msgspec.ValidationError, match="missing required field"):
         msgspec.json.decode("{}", type=kind)
-    name = {"Dispatch": "dispatch", "Nudge": "nudge", "WakeUp": "wake-up", "Fact": "fact"}[kind.__name__]
+    names = {"Dispatch": "dispatch", "Nudge": "nudge", "WakeUp": "wake-up", "HeldRecord": "held-record", "Fact": "fact"}
+    name = names[kind.__name__]
     assert missing in schema(name)["$defs"][kind.__name__]["required"]
 
 

@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 
 from pushlane.model.ids import (
     ID_PATTERN,
+    INTAKE_SLOTS,
     IdempotencyKey,
     Identifier,
     digest,
+    intake_queue_of,
+    intake_slot,
     keyed_task_id,
     stable_bucket,
     unkeyed_task_id,
@@ -86,6 +89,27 @@ def test_buckets_are_filled_evenly() -> None:
     assert all(850 < count < 1_150 for count in counted.values())
 
 
+@given(st.text(), st.sampled_from([1, 2, 4, 8, 16]))
+def test_the_slot_of_a_tenant_does_not_depend_on_how_many_queues_there_are(tenant_id: str, queues: int) -> None:
+    slot = intake_slot(tenant_id)
+    assert 0 <= slot < INTAKE_SLOTS
+    assert 0 <= intake_queue_of(slot, queues) < queues
+
+
+@pytest.mark.parametrize("queues", [1, 2, 4, 8, 16])
+def test_every_intake_queue_serves_as_many_slots(queues: int) -> None:
+    served = Counter(intake_queue_of(slot, queues) for slot in range(INTAKE_SLOTS))
+    assert served == dict.fromkeys(range(queues), INTAKE_SLOTS // queues)
+
+
+@pytest.mark.parametrize("queues", [1, 2, 4, 8])
+def test_with_twice_the_queues_no_queue_gets_a_slot_of_another_that_was_there(queues: int) -> None:
+    """So a deployment that adds the new queues first never leaves a slot without one."""
+    for slot in range(INTAKE_SLOTS):
+        before, after = intake_queue_of(slot, queues), intake_queue_of(slot, 2 * queues)
+        assert after in (before, before + queues)
+
+
 def test_what_is_stored_under_these_values_must_be_found_by_the_next_release() -> None:
     assert digest() == "cae66941d9efbd404e4d88758ea67670"
     assert digest("a", "b") == "4fc56058b4df0ca122be9a2e429541d6"
@@ -93,3 +117,4 @@ def test_what_is_stored_under_these_values_must_be_found_by_the_next_release() -
     assert unkeyed_task_id("atlas", "sqs", "message-1") == "t-81b78d165b6d7fea261d33f5237c5abb"
     assert [stable_bucket(f"t-{number}", 4) for number in range(8)] == [0, 3, 1, 2, 3, 2, 2, 2]
     assert [stable_bucket(f"t-{number}", 8) for number in range(8)] == [4, 3, 1, 2, 3, 6, 2, 6]
+    assert [intake_slot(f"t-{number}") for number in range(8)] == [4, 11, 1, 10, 3, 6, 2, 14]

@@ -27,11 +27,15 @@ def test_the_table_speaks_of_every_status() -> None:
 
 
 def test_the_terminal_states_are_these_and_no_other() -> None:
-    assert {status for status in Status if status.terminal} == {Status.SUCCEEDED, Status.FAILED}
+    assert {status for status in Status if status.terminal} == {
+        Status.SUCCEEDED,
+        Status.FAILED,
+        Status.EXPIRED,
+    }
 
 
-def test_a_task_begins_waiting_or_dispatched() -> None:
-    assert frozenset({Status.PARKED, Status.DISPATCHED}) == ENTRY_STATES
+def test_a_task_begins_waiting_or_dispatched_or_is_late_beyond_hope_when_it_comes() -> None:
+    assert frozenset({Status.PARKED, Status.DISPATCHED, Status.EXPIRED}) == ENTRY_STATES
 
 
 @pytest.mark.parametrize("status", list(Status))
@@ -39,9 +43,16 @@ def test_an_end_is_reached_from_everywhere(status: Status) -> None:
     assert any(one.terminal for one in reachable(frozenset({status})))
 
 
-def test_only_an_attempt_ends_a_task() -> None:
-    before_an_end = {before for before, to in TRANSITIONS.items() if any(after.terminal for after in to)}
-    assert before_an_end == {Status.DISPATCHED}
+@pytest.mark.parametrize(
+    ("end", "before"),
+    [
+        (Status.SUCCEEDED, {Status.DISPATCHED}),
+        (Status.FAILED, {Status.DISPATCHED}),
+        (Status.EXPIRED, {Status.PARKED, Status.DISPATCHED, Status.RETRYING}),
+    ],
+)
+def test_only_an_attempt_ends_a_task_unless_its_hard_deadline_does(end: Status, before: set[Status]) -> None:
+    assert {status for status, to in TRANSITIONS.items() if end in to} == before
 
 
 def test_the_drawing_in_the_documentation_shows_the_table() -> None:

@@ -11,21 +11,36 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pushlane.model.attempt import Hold
 from pushlane.model.errors import InvalidToken
 from pushlane.model.token import ReservationClaims, sign, verify
+from tests.unit.values import a_reservation
 
 KEY = b"k" * 32
 NOW = 1_700_000_000_000
-CLAIMS = ReservationClaims(tenant_id="atlas", task_id="t-1", epoch=3, pool="default", agent_id="one", expires_at_ms=NOW)
+RESERVATION = a_reservation(tokens=9, charged=True, holds=(Hold("llm-tpm", 5, 2), Hold("browsers", 1, slots=True)))
+CLAIMS = ReservationClaims(
+    tenant_id="atlas", task_id="t-1", epoch=3, pool="default", reservation=RESERVATION, expires_at_ms=NOW
+)
 TOKEN = sign(CLAIMS, KEY)
 BODY: dict[str, Any] = {
     "tenant_id": "atlas",
     "task_id": "t-1",
     "epoch": 3,
     "pool": "default",
-    "agent_id": "one",
+    "reservation": {
+        "agent_id": "one",
+        "agent_pool": "default",
+        "tenant_id": "atlas",
+        "tier": "normal",
+        "reserved_at_ms": NOW - 40_000,
+        "cost_ms": 30_000,
+        "tokens": 9,
+        "charged": True,
+        "holds": [["llm-tpm", 5, 2, False], ["browsers", 1, 0, True]],
+    },
     "expires_at_ms": NOW,
-    "v": 1,
+    "v": 2,
     "aud": "pushlane.attempt",
 }
 
@@ -94,9 +109,11 @@ def test_it_holds_to_the_very_millisecond_of_its_expiry_and_not_beyond() -> None
         ({"alg": "HS512"}, BODY, "algorithm"),
         ({"typ": "JWT"}, BODY, "algorithm"),
         ({"alg": "HS256"}, BODY | {"aud": "another"}, "audience"),
-        ({"alg": "HS256"}, BODY | {"v": 2}, "version"),
+        ({"alg": "HS256"}, BODY | {"v": 1}, "version"),
         ({"alg": "HS256"}, BODY | {"admin": True}, "malformed"),
         ({"alg": "HS256"}, BODY | {"epoch": "3"}, "malformed"),
+        ({"alg": "HS256"}, BODY | {"reservation": {"agent_id": "one"}}, "malformed"),
+        ({"alg": "HS256"}, BODY | {"reservation": "one"}, "malformed"),
         ({"alg": "HS256"}, {}, "malformed"),
         ({"alg": "HS256"}, [], "malformed"),
     ],

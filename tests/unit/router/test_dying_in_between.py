@@ -17,6 +17,7 @@ from pushlane.model.errors import StoreUnavailable
 from pushlane.model.events import Dispatch, FactName
 from pushlane.ports import Key, Message, Table, Update, Write
 from pushlane.state import keys
+from pushlane.state.items import shape_of_item
 from pushlane.testing import InMemoryDispatcher
 
 AGENT_QUEUE = "queue/agent/one"
@@ -83,7 +84,7 @@ def check(dispatcher: InMemoryDispatcher) -> None:
     assert dispatcher.used("one") == 0
     assert dispatcher.store.query(Table.SCHEDULER, keys.delayed_pk("default"), limit=10) == []
     shapes = dispatcher.store.query(Table.SCHEDULER, keys.pool_pk("default"), limit=100, start=keys.SHAPE_PREFIX)
-    assert all(item.attributes["lanes"] == 0 for item in shapes if item.key.sk.startswith(keys.SHAPE_PREFIX))
+    assert all(not shape_of_item(item).waiting for item in shapes if item.key.sk.startswith(keys.SHAPE_PREFIX))
 
 
 def count_calls() -> int:
@@ -239,7 +240,7 @@ def test_a_repair_does_not_overwrite_a_reservation_made_beside_it() -> None:
             self.dispatcher: InMemoryDispatcher | None = None
 
         def before(self, name: str, operations: Sequence[Write]) -> None:
-            if name == "write" and self.dispatcher is not None and _repairs(operations):
+            if name == "transact" and self.dispatcher is not None and _repairs(operations):
                 dispatcher, self.dispatcher = self.dispatcher, None
                 dispatcher.submit()
                 dispatcher._deliver_intake()

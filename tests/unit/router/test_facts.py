@@ -25,11 +25,12 @@ ENDED: dict[str, Any] = {**PLACED, "started_at_ms": NOW + 2, "finished_at_ms": N
 ERROR = error_attributes(ErrorDetail(error_type="Boom", message="it broke"))
 
 AFTER: dict[Status, dict[str, Any]] = {
-    Status.PARKED: {"park_reason": "capacity"},
+    Status.PARKED: {"park_reason": "capacity", "changed_at_ms": NOW + 5},
     Status.DISPATCHED: PLACED,
-    Status.RETRYING: {**ENDED, **ERROR, "due_ms": NOW + 9},
+    Status.RETRYING: {**ENDED, **ERROR, "due_ms": NOW + 9, "changed_at_ms": NOW + 6},
     Status.SUCCEEDED: {**ENDED, "result": '{"said":"hello"}'},
     Status.FAILED: {**ENDED, **ERROR},
+    Status.EXPIRED: {"ended_at_ms": NOW + 4, **ERROR},
 }
 NAMES = {
     Status.PARKED: FactName.TASK_PARKED,
@@ -37,6 +38,7 @@ NAMES = {
     Status.RETRYING: FactName.TASK_RETRYING,
     Status.SUCCEEDED: FactName.TASK_SUCCEEDED,
     Status.FAILED: FactName.TASK_FAILED,
+    Status.EXPIRED: FactName.TASK_EXPIRED,
 }
 
 
@@ -52,7 +54,7 @@ def names(facts: list[Fact]) -> list[FactName]:
     return [fact.metadata.name for fact in facts]
 
 
-@pytest.mark.parametrize("status", [Status.PARKED, Status.DISPATCHED])
+@pytest.mark.parametrize("status", [Status.PARKED, Status.DISPATCHED, Status.EXPIRED])
 def test_a_new_task_is_accepted_and_then_whatever_it_became(status: Status) -> None:
     facts = facts_of(change(None, stored(status)))
     assert names(facts) == [FactName.TASK_ACCEPTED, NAMES[status]]
@@ -79,13 +81,20 @@ def test_every_transition_of_the_state_machine_is_one_fact(before: Status, after
     assert (data.labels, data.door, data.accepted_at_ms) == ({"kind": "x"}, "sqs", TASK.accepted_at_ms)
     assert (fact.metadata.correlation_id, fact.metadata.traceparent, fact.metadata.depth) == ("c", "t", 2)
     assert (data.result is not None) == (after is Status.SUCCEEDED)
-    reasons = {Status.PARKED: "capacity", Status.RETRYING: "Boom: it broke", Status.FAILED: "Boom: it broke"}
-    assert data.reason == reasons.get(after)
+    broke = dict.fromkeys((Status.RETRYING, Status.FAILED, Status.EXPIRED), "Boom: it broke")
+    assert data.reason == ({Status.PARKED: "capacity"} | broke).get(after)
 
 
 @pytest.mark.parametrize(
     ("status", "occurred_at_ms"),
-    [(Status.DISPATCHED, NOW + 1), (Status.SUCCEEDED, NOW + 4), (Status.FAILED, NOW + 4)],
+    [
+        (Status.DISPATCHED, NOW + 1),
+        (Status.SUCCEEDED, NOW + 4),
+        (Status.FAILED, NOW + 4),
+        (Status.EXPIRED, NOW + 4),
+        (Status.PARKED, NOW + 5),
+        (Status.RETRYING, NOW + 6),
+    ],
 )
 def test_a_fact_says_when_it_happened(status: Status, occurred_at_ms: int) -> None:
     before = stored(Status.PARKED, 0) if status is Status.DISPATCHED else stored(Status.DISPATCHED)
@@ -117,7 +126,9 @@ def whole_life() -> list[Change]:
         (Status.RETRYING, 1),
         (Status.PARKED, 1),
         (Status.DISPATCHED, 2),
-        (Status.SUCCEEDED, 2),
+        (Status.PARKED, 2),  # it yielded
+        (Status.DISPATCHED, 3),
+        (Status.SUCCEEDED, 3),
     ]
     images: list[Attributes | None] = [None, *(stored(status, epoch) for status, epoch in statuses)]
     return [change(old, new) for old, new in pairwise(images)]
@@ -125,16 +136,16 @@ def whole_life() -> list[Change]:
 
 def test_ids_differ_within_a_life_and_are_the_same_when_it_is_told_again() -> None:
     first = [fact.metadata.fact_id for one in whole_life() for fact in facts_of(one)]
-    assert len(set(first)) == len(first) == 7
+    assert len(set(first)) == len(first) == 9
     assert [fact.metadata.fact_id for one in whole_life() for fact in facts_of(one)] == first
 
 
-def test_an_end_has_one_id_whichever_attempt_brought_it() -> None:
+@pytest.mark.parametrize("end", [status for status in Status if status.terminal])
+def test_an_end_has_one_id_whichever_attempt_brought_it(end: Status) -> None:
     ids = {
-        facts_of(change(stored(Status.DISPATCHED, epoch), stored(Status.FAILED, epoch)))[0].metadata.fact_id
-        for epoch in (1, 2)
+        facts_of(change(stored(Status.DISPATCHED, epoch), stored(end, epoch)))[0].metadata.fact_id for epoch in (1, 2)
     }
-    assert ids == {digest(FactName.TASK_FAILED, TASK.task_id, "")}
+    assert ids == {digest(NAMES[end], TASK.task_id, "")}
 
 
 def attempt_change(old: dict[str, Any] | None, new: dict[str, Any] | None) -> Change:
@@ -218,4 +229,5 @@ def test_ends_and_trouble_are_announced_and_the_steps_in_between_are_not() -> No
         "TaskRetrying": False,
         "TaskSucceeded": True,
     }
-    assert {FactName.TASK_FAILED, FactName.TASK_REJECTED} < ANNOUNCED
+    steps = {name for name, announced in told.items() if not announced} | {FactName.TASK_STARTED}
+    assert set(FactName) - steps == ANNOUNCED

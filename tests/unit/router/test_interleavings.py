@@ -12,7 +12,7 @@ from pushlane.agent import TaskContext, agent
 from pushlane.agent.runtime import AgentRuntime
 from pushlane.model.events import FactName
 from pushlane.ports import Key, Message, Put, Table, Update, Write
-from pushlane.scheduling.plan import START_LEASE_MS
+from pushlane.scheduling.lineup import START_LEASE_MS
 from pushlane.state import attempts, keys
 from pushlane.testing import InMemoryDispatcher, sqs_event, submit_envelope
 from tests.unit.values import an_outcome
@@ -68,13 +68,13 @@ class World(InMemoryDispatcher):
     def told(self, nudge: Message) -> dict[str, Any]:
         return self.new_router().handle(sqs_event(RESULTS, [("n", nudge.body)]))
 
-    def statuses(self) -> list[object]:
+    def all_statuses(self) -> list[object]:
         return [item.attributes["status"] for item in self.store.items(Table.TASKS) if item.key.sk == "TASK"]
 
     def all_done(self, count: int) -> None:
         """Everything that is ready runs now, without time, without the sweep."""
         self.run_until_idle()
-        assert self.statuses() == ["SUCCEEDED"] * count
+        assert self.all_statuses() == ["SUCCEEDED"] * count
         assert (self.used("one"), self.live_attempts()) == (0, [])
 
 
@@ -85,7 +85,7 @@ def test_a_task_that_parks_while_the_slot_it_saw_taken_is_freed_is_dispatched_at
     world.meanwhile.slip_in(lambda: world.told(nudge))
     world.arrives("m2")
     assert world.meanwhile.steps == []
-    assert sorted(map(str, world.statuses())) == ["DISPATCHED", "SUCCEEDED"]
+    assert sorted(map(str, world.all_statuses())) == ["DISPATCHED", "SUCCEEDED"]
     world.all_done(2)
 
 
@@ -96,7 +96,7 @@ def test_a_slot_that_is_freed_while_a_task_parks_is_given_to_it_at_once() -> Non
     world.meanwhile.slip_in(lambda: world.arrives("m2"))
     world.told(nudge)
     assert world.meanwhile.steps == []
-    assert sorted(map(str, world.statuses())) == ["DISPATCHED", "SUCCEEDED"]
+    assert sorted(map(str, world.all_statuses())) == ["DISPATCHED", "SUCCEEDED"]
     world.all_done(2)
 
 
@@ -141,7 +141,7 @@ def test_an_agent_that_shrinks_fills_or_drains_meanwhile_is_not_given_the_task(c
     world = World(slots=2)
     world.meanwhile.slip_in(lambda: world.store.write(Update(AGENT, set=change)))
     world.arrives("m1")
-    assert world.statuses() == ["PARKED"]
+    assert world.all_statuses() == ["PARKED"]
     assert world.sender.drain(AGENT_QUEUE) == []
 
 
@@ -157,7 +157,7 @@ def test_an_attempt_that_finishes_in_the_very_millisecond_of_its_reclaim_is_not_
     world.meanwhile.slip_in(lambda: world.store.write(attempts.finish(item.key, 1, "call", outcome, lease_ms)))
     world.sweep()
     world.sweep()
-    assert world.statuses() == ["SUCCEEDED"]
+    assert world.all_statuses() == ["SUCCEEDED"]
     assert world.used("one") == 0
 
 
@@ -170,7 +170,7 @@ def test_an_attempt_that_checks_in_while_it_is_reclaimed_goes_on() -> None:
     world.clock.advance(1_001)
     world.meanwhile.slip_in(lambda: world.store.write(attempts.check_in(item.key, 1, "call", now_ms + 9_000, {})))
     world.sweep()
-    assert world.statuses() == ["DISPATCHED"]
+    assert world.all_statuses() == ["DISPATCHED"]
     assert [one.key for one in world.live_attempts()] == [item.key]
 
 
@@ -197,7 +197,7 @@ def test_a_failed_attempt_is_delayed_and_due_without_the_sweep() -> None:
     world.register(fails_once, agent_id="one")
     world.arrives("m1")
     world.run_until_idle()
-    assert world.statuses() == ["RETRYING"]
+    assert world.all_statuses() == ["RETRYING"]
     assert len(world.store.query(Table.SCHEDULER, keys.delayed_pk("default"), limit=10)) == 1
     world.advance(2)
     world.all_done(1)
@@ -215,7 +215,7 @@ def test_a_wake_up_queue_that_refuses_means_that_nothing_is_committed() -> None:
     world = World()
     world.sender._refuse = lambda url, _message: url == WAKEUPS
     assert world.arrives("m1") == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
-    assert (world.statuses(), world.used("one")) == ([], 0)
+    assert (world.all_statuses(), world.used("one")) == ([], 0)
 
 
 def test_of_two_turns_that_arm_a_wake_up_one_is_recorded() -> None:

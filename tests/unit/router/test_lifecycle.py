@@ -24,6 +24,7 @@ class World:
         self.refusing: set[str] = set()
         self.closed = False
         self.logged: list[tuple[str, dict[str, Any]]] = []
+        self.measured: list[Fact] = []
         self.sink = InMemorySink(refuse=lambda fact: fact.name in self.refusing)
         self.sender = InMemorySender(ManualClock(NOW), refuse=lambda _url, _message: self.closed)
 
@@ -33,6 +34,7 @@ class World:
             sender=self.sender,
             quarantine_queue_url=QUEUE,
             log=lambda e, **f: self.logged.append((e, f)),
+            measure=self.measured.extend,
         )
         return publish_changes(ports, changes)
 

@@ -10,12 +10,11 @@ from pushlane.agent import TaskContext, agent
 from pushlane.model.events import FactName
 from pushlane.ports import Cancelled, CancelReason, Message, TransactionCancelled
 from pushlane.router.resolution import Resolution, judge
-from pushlane.scheduling.decisions import Complete, Decision, Dispatch
-from pushlane.scheduling.snapshot import Arrival, Finished, entry_of
+from pushlane.scheduling.decisions import Complete, Decision
 from pushlane.state.changes import own_operations
 from pushlane.state.commit import Commit
 from pushlane.testing import InMemoryDispatcher, sqs_event, submit_envelope
-from tests.unit.values import NOW, POOL, a_task, an_outcome
+from tests.unit.values import NOW, POOL, a_finish, an_arrival, dispatch_of
 
 AGENT_QUEUE = "queue/agent/one"
 RESULTS = "queue/results"
@@ -170,9 +169,8 @@ def committed_as(*decisions: Decision) -> Commit:
     )
 
 
-ARRIVAL = Arrival(a_task())
-DISPATCH = Dispatch(entry=entry_of(a_task()), epoch=1, agent_id="one", lease_until_ms=NOW, origin=ARRIVAL)
-FINISHED = Finished("t-0001", 1, "one", "call", an_outcome())
+DISPATCH = dispatch_of(an_arrival())
+FINISHED = a_finish()
 
 
 @pytest.mark.parametrize("reason", [CancelReason.CONFLICT, CancelReason.THROTTLED])

@@ -108,3 +108,9 @@ def test_an_unknown_stage_is_answered_with_the_known_ones(name: str) -> None:
 def test_only_at_stage_local_are_tenants_believed_and_only_at_prod_is_state_kept() -> None:
     assert {stage for stage, config in STAGES.items() if config.accept_unsigned_tenant} == {Stage.LOCAL}
     assert {stage for stage, config in STAGES.items() if config.retain_state} == {Stage.PROD}
+
+
+@pytest.mark.parametrize("queues", [0, 3, 5, 12, 32])
+def test_intake_queues_that_could_not_share_the_slots_evenly_are_refused(queues: int) -> None:
+    with pytest.raises(ValueError, match=f"intake_queues={queues}: choose 1, 2, 4, 8 or 16"):
+        dataclasses.replace(STAGES[Stage.LOCAL], intake_queues=queues)

@@ -2,56 +2,81 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
-from pushlane.model.attempt import ErrorDetail, OutcomeKind
-from pushlane.model.task import TRANSITIONS, Status
-from pushlane.ports import Absent, Delete, Equals, Missing, Present, Put, Update, Write
+from pushlane.model.attempt import ErrorDetail, Hold, OutcomeKind
+from pushlane.model.task import TRANSITIONS, DeadlineKind, Status
+from pushlane.ports import Absent, Delete, Equals, Item, Key, Missing, Present, Put, Table, Update, Write
 from pushlane.scheduling.decisions import (
+    Block,
     Complete,
     Decision,
-    Dispatch,
+    Expire,
     Fail,
     FromLane,
     Park,
     ParkReason,
+    Preempt,
     Repush,
     Retry,
 )
-from pushlane.scheduling.snapshot import Arrival, Finished, LeaseExpired, RetryDue, RetryState
+from pushlane.scheduling.entry import Entry
+from pushlane.scheduling.snapshot import Arrival, DeadlineDue, Finished, LeaseExpired, RetryDue, Running
 from pushlane.state import keys
 from pushlane.state.changes import RETENTION_SECONDS, own_operations
-from tests.unit.values import NOW, POOL, a_task, an_attempt, an_entry, an_outcome
+from pushlane.state.items import attempt_of, entry_of_item
+from tests.unit.values import (
+    NOW,
+    POOL,
+    a_finish,
+    a_reservation,
+    an_arrival,
+    an_attempt,
+    an_entry,
+    an_expiry,
+    an_outcome,
+    dispatch_of,
+    park_of,
+)
 
 ERROR = ErrorDetail(error_type="Boom", message="boom")
-FINISHED = Finished("t-0001", 2, "one", "call", an_outcome())
-FAILED = Finished("t-0001", 2, "one", "call", an_outcome(OutcomeKind.FAILED))
-EXPIRED = LeaseExpired(an_attempt(epoch=2, runner="call"), RetryState(entry=an_entry(epoch=2), retry=a_task().retry))
-ARRIVAL = Arrival(a_task())
+FINISHED = msgspec.structs.replace(a_finish(), epoch=2)
+FAILED = msgspec.structs.replace(FINISHED, outcome=an_outcome(OutcomeKind.FAILED))
+YIELDED = msgspec.structs.replace(FINISHED, outcome=an_outcome(OutcomeKind.YIELDED, checkpoint={"page": 7}))
+EXPIRED = an_expiry(attempt=an_attempt(epoch=2, runner="call"))
+ARRIVAL = an_arrival()
 DUE = RetryDue(an_entry(epoch=2), NOW - 5)
+HARD: dict[str, Any] = {"deadline_ms": NOW + 60_000, "deadline_kind": DeadlineKind.HARD}
 
 
-def a_dispatch(origin: Arrival | RetryDue | FromLane, epoch: int) -> Dispatch:
-    return Dispatch(entry=an_entry(epoch=epoch), epoch=epoch + 1, agent_id="one", lease_until_ms=NOW + 1, origin=origin)
-
-
-def a_park(origin: Arrival | RetryDue, epoch: int) -> Park:
-    return Park(entry=an_entry(epoch=epoch), reason=ParkReason.CAPACITY, origin=origin)
+def from_lane(epoch: int = 0, **changed: Any) -> Entry:
+    return an_entry(epoch=epoch, **changed)
 
 
 def a_retry(ended: Finished | LeaseExpired) -> Retry:
     return Retry(ended=ended, entry=an_entry(epoch=2), due_ms=NOW + 9, error=ERROR)
 
 
+def a_yield(**changed: Any) -> Park:
+    entry = msgspec.structs.replace(an_entry(epoch=2, **changed), uncounted=1)
+    return Park(entry=entry, block=Block(ParkReason.PRIORITY), origin=YIELDED)
+
+
 MOVES: list[tuple[Decision, Status, int, Status]] = [
-    (a_dispatch(FromLane(), 0), Status.PARKED, 0, Status.DISPATCHED),
-    (a_dispatch(DUE, 2), Status.RETRYING, 2, Status.DISPATCHED),
-    (a_park(DUE, 2), Status.RETRYING, 2, Status.PARKED),
+    (dispatch_of(from_lane()), Status.PARKED, 0, Status.DISPATCHED),
+    (dispatch_of(DUE), Status.RETRYING, 2, Status.DISPATCHED),
+    (park_of(DUE), Status.RETRYING, 2, Status.PARKED),
+    (a_yield(), Status.DISPATCHED, 2, Status.PARKED),
     (Complete(finished=FINISHED), Status.DISPATCHED, 2, Status.SUCCEEDED),
     (a_retry(FAILED), Status.DISPATCHED, 2, Status.RETRYING),
     (a_retry(EXPIRED), Status.DISPATCHED, 2, Status.RETRYING),
     (Fail(ended=FAILED, error=ERROR), Status.DISPATCHED, 2, Status.FAILED),
     (Fail(ended=EXPIRED, error=ERROR), Status.DISPATCHED, 2, Status.FAILED),
+    (Fail(ended=FAILED, error=ERROR, expired=True), Status.DISPATCHED, 2, Status.EXPIRED),
+    (Expire(entry=an_entry(), origin=FromLane()), Status.PARKED, 0, Status.EXPIRED),
+    (Expire(entry=an_entry(), origin=DeadlineDue(an_entry())), Status.PARKED, 0, Status.EXPIRED),
+    (Expire(entry=DUE.entry, origin=DUE), Status.RETRYING, 2, Status.EXPIRED),
 ]
 
 
@@ -84,7 +109,11 @@ def test_together_they_make_every_transition_of_the_table() -> None:
 
 @pytest.mark.parametrize(
     ("decision", "status", "epoch"),
-    [(a_dispatch(ARRIVAL, 0), "DISPATCHED", 1), (a_park(ARRIVAL, 0), "PARKED", 0)],
+    [
+        (dispatch_of(ARRIVAL), "DISPATCHED", 1),
+        (park_of(ARRIVAL), "PARKED", 0),
+        (Expire(entry=ARRIVAL.entry, origin=ARRIVAL), "EXPIRED", 0),
+    ],
 )
 def test_a_new_task_is_put_only_if_there_is_none(decision: Decision, status: str, epoch: int) -> None:
     first = operations(decision)[0]
@@ -93,41 +122,124 @@ def test_a_new_task_is_put_only_if_there_is_none(decision: Decision, status: str
     assert (first.attributes["status"], first.attributes["epoch"]) == (status, epoch)
 
 
-@pytest.mark.parametrize("origin", [ARRIVAL, FromLane(), DUE])
-def test_a_dispatch_reserves_under_a_new_epoch_and_only_if_no_attempt_is_live(origin: Any) -> None:
-    reservation = operations(a_dispatch(origin, 2))[1]
+@pytest.mark.parametrize("origin", [ARRIVAL, from_lane(), DUE])
+def test_a_dispatch_reserves_under_a_new_epoch_and_only_if_no_attempt_is_live(
+    origin: Arrival | Entry | RetryDue,
+) -> None:
+    decision = dispatch_of(origin, holds=(Hold("llm-tpm", 500, 1),), charged=True, cost_ms=77)
+    reservation = operations(decision)[1]
     assert isinstance(reservation, Put)
     assert reservation.key == keys.attempt_key(POOL, "t-0001")
     assert reservation.conditions == (Absent(),)
-    assert (reservation.attributes["epoch"], reservation.attributes["lease_until_ms"]) == (3, NOW + 1)
+    attempt = attempt_of(item_of(reservation))
+    assert (attempt.epoch, attempt.lease_until_ms) == (decision.epoch, NOW + 1)
+    assert attempt.reservation == decision.reservation
+
+
+def item_of(put: Put) -> Item:
+    return Item(put.key, put.attributes)
+
+
+ENTRY = keys.entry_key(POOL, an_entry())
+# No order was given for it since it was read.
+AS_SEEN = (Present(), Missing("victim"))
+HARD_ENTRY = an_entry(**HARD)
+DELAYED = keys.delayed_key(POOL, NOW - 5, "t-0001")
 
 
 @pytest.mark.parametrize(
     ("decision", "left"),
     [
-        (a_dispatch(FromLane(), 0), keys.entry_key(POOL, an_entry())),
-        (a_dispatch(DUE, 2), keys.delayed_key(POOL, NOW - 5, "t-0001")),
-        (a_park(DUE, 2), keys.delayed_key(POOL, NOW - 5, "t-0001")),
+        (dispatch_of(from_lane()), [ENTRY]),
+        (dispatch_of(DUE), [DELAYED]),
+        (park_of(DUE), [DELAYED]),
+        (Expire(entry=DUE.entry, origin=DUE), [DELAYED]),
+        (Expire(entry=an_entry(), origin=FromLane()), [ENTRY]),
+        (dispatch_of(HARD_ENTRY), [keys.entry_key(POOL, HARD_ENTRY), keys.expiry_key(POOL, HARD_ENTRY)]),
+        (
+            Expire(entry=HARD_ENTRY, origin=DeadlineDue(HARD_ENTRY)),
+            [keys.entry_key(POOL, HARD_ENTRY), keys.expiry_key(POOL, HARD_ENTRY)],
+        ),
     ],
 )
-def test_what_waited_leaves_where_it_waited_and_only_once(decision: Decision, left: Any) -> None:
-    assert operations(decision)[-1] == Delete(left, (Present(),))
+def test_what_waited_leaves_where_it_waited_and_only_once(decision: Decision, left: list[Key]) -> None:
+    gone = [one for one in operations(decision) if isinstance(one, Delete)]
+    assert [one.key for one in gone] == left
+    assert gone[0].conditions == ((Present(),) if left == [DELAYED] else AS_SEEN)
 
 
-@pytest.mark.parametrize("origin", [FromLane(), DUE])
-def test_a_new_attempt_sheds_the_times_of_the_last_one(origin: Any) -> None:
-    gone = task_update(a_dispatch(origin, 2)).remove
+@pytest.mark.parametrize("changed", [{}, HARD])
+@pytest.mark.parametrize("kind", ["arrival", "retry", "yield"])
+def test_what_parks_stands_in_its_lane_and_a_hard_deadline_beside_the_delayed(
+    kind: str, changed: dict[str, Any]
+) -> None:
+    decisions: dict[str, Park] = {
+        "arrival": park_of(an_arrival(**changed)),
+        "retry": park_of(RetryDue(an_entry(epoch=2, **changed), NOW - 5)),
+        "yield": a_yield(**changed),
+    }
+    parked = decisions[kind]
+    puts = {one.key: one for one in operations(parked) if isinstance(one, Put) and one.key.table is Table.SCHEDULER}
+    expected = [keys.entry_key(POOL, parked.entry)]
+    expected += [keys.expiry_key(POOL, parked.entry)] if changed else []
+    assert list(puts) == expected
+    assert puts[expected[0]].conditions == (Absent(),)
+    assert all(entry_of_item(item_of(put)) == parked.entry for put in puts.values())
+
+
+def test_a_yielded_attempt_ends_and_its_checkpoint_is_kept_with_the_task() -> None:
+    update = task_update(a_yield())
+    assert (update.set["checkpoint"], update.set["uncounted"]) == ('{"page":7}', 1)
+    [ended] = [one for one in operations(a_yield()) if isinstance(one, Delete)]
+    assert ended.key == keys.attempt_key(POOL, "t-0001")
+    assert {one.name for one in ended.conditions if isinstance(one, Equals)} == {"epoch", "runner", "outcome_digest"}
+
+
+def test_an_order_to_yield_is_written_on_both_and_only_if_neither_moved() -> None:
+    victim = Running(task_id="t-0009", epoch=3, reservation=a_reservation())
+    ordered, marked = own_operations(Preempt(victim=victim, waiter=an_entry()), POOL, NOW)
+    assert isinstance(ordered, Update)
+    assert (ordered.key, ordered.set) == (
+        keys.attempt_key(POOL, "t-0009"),
+        {"order_for": "t-0001", "order": "preempt"},
+    )
+    assert ordered.conditions == (Equals("epoch", 3), Missing("order_for"), Missing("outcome_digest"))
+    assert marked == Update(ENTRY, set={"victim": "t-0009"}, conditions=AS_SEEN)
+
+
+def test_what_leaves_its_lane_with_an_order_out_leaves_it_under_that_order() -> None:
+    asked = msgspec.structs.replace(an_entry(), victim="t-0009")
+    [gone] = [one for one in operations(dispatch_of(asked)) if isinstance(one, Delete)]
+    assert gone.conditions == (Present(), Equals("victim", "t-0009"))
+
+
+def test_an_order_for_a_task_with_a_hard_deadline_is_known_where_it_expires() -> None:
+    victim = Running(task_id="t-0009", epoch=3, reservation=a_reservation())
+    made = own_operations(Preempt(victim=victim, waiter=HARD_ENTRY), POOL, NOW)
+    assert made[2] == Update(keys.expiry_key(POOL, HARD_ENTRY), set={"victim": "t-0009"}, conditions=(Present(),))
+
+
+@pytest.mark.parametrize("origin", [from_lane(), DUE])
+def test_a_new_attempt_sheds_the_times_of_the_last_one(origin: Entry | RetryDue) -> None:
+    gone = task_update(dispatch_of(origin)).remove
     assert set(gone) == {"due_ms", "park_reason", "started_at_ms", "finished_at_ms"}
 
 
-@pytest.mark.parametrize("decision", [Complete(finished=FINISHED), Fail(ended=EXPIRED, error=ERROR)])
+@pytest.mark.parametrize(
+    "decision",
+    [
+        Complete(finished=FINISHED),
+        Fail(ended=EXPIRED, error=ERROR),
+        Expire(entry=an_entry(), origin=FromLane()),
+    ],
+)
 def test_an_end_is_kept_for_its_time_and_then_forgotten(decision: Decision) -> None:
     told = task_update(decision).set
     assert (told["ended_at_ms"], told["expires_at_s"]) == (NOW, NOW // 1_000 + RETENTION_SECONDS)
 
 
 def test_a_push_that_is_repeated_holds_only_for_the_lease_that_was_read_and_if_nobody_started() -> None:
-    expired = LeaseExpired(an_attempt(), RetryState(entry=an_entry(epoch=1), retry=a_task().retry))
+    expired = an_expiry()
     [update] = operations(Repush(expired=expired, lease_until_ms=NOW + 7))
     assert isinstance(update, Update)
     assert update.conditions == (Equals("lease_until_ms", expired.attempt.lease_until_ms), Missing("runner"))
@@ -137,7 +249,7 @@ def test_a_push_that_is_repeated_holds_only_for_the_lease_that_was_read_and_if_n
 def test_a_transition_that_the_table_does_not_have_cannot_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pushlane.state.changes.TRANSITIONS", {status: frozenset[Status]() for status in Status})
     with pytest.raises(ValueError, match="cannot go from PARKED to DISPATCHED"):
-        own_operations(a_dispatch(FromLane(), 0), POOL, NOW)
+        own_operations(dispatch_of(from_lane()), POOL, NOW)
     monkeypatch.setattr("pushlane.state.changes.ENTRY_STATES", frozenset[Status]())
     with pytest.raises(ValueError, match="cannot begin as PARKED"):
-        own_operations(a_park(ARRIVAL, 0), POOL, NOW)
+        own_operations(park_of(ARRIVAL), POOL, NOW)

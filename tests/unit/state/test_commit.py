@@ -5,35 +5,43 @@ from typing import Any
 import pytest
 
 from pushlane.model.attempt import OutcomeKind
-from pushlane.model.task import Task
-from pushlane.ports import AtLeast, AtMost, Delete, Equals, Missing, Table, Update, Write
+from pushlane.model.task import Tier
+from pushlane.ports import AtLeast, AtMost, Delete, Equals, Key, Missing, Put, Table, Update, Write
 from pushlane.scheduling.decisions import (
     Complete,
     Decision,
     Dispatch,
-    FromLane,
-    Park,
-    ParkReason,
     Plan,
     Retry,
 )
 from pushlane.scheduling.snapshot import (
-    Arrival,
-    Finished,
-    LaneView,
-    LeaseExpired,
     PoolSnapshot,
-    RetryState,
+    ShapeView,
     WakeView,
-    entry_of,
 )
 from pushlane.state import keys
 from pushlane.state.commit import OPERATIONS_MAX, Commit, compile_plan, slot_changes
-from tests.unit.values import NOW, POOL, a_task, an_agent, an_attempt, an_entry, an_outcome, only_updates
+from tests.unit.values import (
+    NOW,
+    POOL,
+    a_finish,
+    a_lane,
+    an_agent,
+    an_arrival,
+    an_attempt,
+    an_entry,
+    an_expiry,
+    an_outcome,
+    dispatch_of,
+    only_updates,
+    park_of,
+)
 
 
-def compiled(snapshot: PoolSnapshot, *decisions: Decision, wake_due_ms: int | None = None) -> Commit:
-    return compile_plan(snapshot, Plan(decisions=decisions, wake_due_ms=wake_due_ms), {}, NOW, wake_due_ms)
+def compiled(
+    snapshot: PoolSnapshot, *decisions: Decision, wake_due_ms: int | None = None, waits_on: tuple[str, ...] = ()
+) -> Commit:
+    return compile_plan(snapshot, Plan(decisions=decisions, wake_due_ms=wake_due_ms), NOW, wake_due_ms, waits_on)
 
 
 def a_pool(*agents: Any, **more: Any) -> PoolSnapshot:
@@ -41,19 +49,16 @@ def a_pool(*agents: Any, **more: Any) -> PoolSnapshot:
 
 
 def a_dispatch(number: int = 1, agent_id: str = "one", handed_from: str | None = None) -> Dispatch:
-    task = a_task(number)
-    return Dispatch(
-        entry=entry_of(task),
-        epoch=1,
-        agent_id=agent_id,
-        lease_until_ms=NOW + 1,
-        origin=Arrival(task),
-        handed_from=handed_from,
-    )
+    return dispatch_of(an_arrival(number), agent_id=agent_id, handed_from=handed_from)
 
 
 def a_completion(number: int = 9) -> Complete:
-    return Complete(finished=Finished(f"t-{number:04d}", 1, "one", "call", an_outcome()))
+    return Complete(finished=a_finish(number))
+
+
+def agent_updates(commit: Commit) -> list[Key]:
+    updates = only_updates(commit.operations, Table.SCHEDULER)
+    return [key for key in updates if key.sk.startswith(keys.AGENT_PREFIX)]
 
 
 def agent_update(commit: Commit, agent_id: str = "one") -> Update:
@@ -92,8 +97,44 @@ def test_each_agent_has_its_own_operation() -> None:
 
 def test_the_slot_of_an_agent_that_is_gone_is_not_counted() -> None:
     commit = compiled(a_pool(an_agent("two")), a_completion())
-    assert only_updates(commit.operations, Table.SCHEDULER) == {}
-    assert slot_changes([a_completion(), a_dispatch(), a_dispatch(2)]) == {"one": 1}
+    assert agent_updates(commit) == [keys.agent_key(POOL, "one")]
+    assert agent_update(commit).conditions == (AtLeast("used", 1),)
+    assert slot_changes([a_completion(), a_dispatch(), a_dispatch(2)]) == {(POOL, "one"): 1}
+
+
+def test_a_borrowed_agents_slot_is_taken_from_its_own_pool() -> None:
+    lent = an_agent("lent", slots=2, pool="other")
+    commit = compiled(a_pool(lent), dispatch_of(an_arrival(), agent_id="lent", agent_pool="other"))
+    assert agent_updates(commit) == [keys.agent_key("other", "lent")]
+
+
+def test_an_agent_that_was_not_in_the_snapshot_cannot_be_reserved() -> None:
+    with pytest.raises(ValueError, match="not in the snapshot"):
+        compiled(a_pool(an_agent("two")), a_dispatch())
+
+
+def test_a_pools_mark_is_left_beside_what_it_waits_for() -> None:
+    commit = compiled(a_pool(), park_of(an_arrival()), waits_on=("RESOURCE#browsers",))
+    marks = [one for one in commit.operations if one.key == keys.waits_key("RESOURCE#browsers", POOL)]
+    assert [type(one) for one in marks] == [Put]
+    assert (len(commit.owners), commit.owners[commit.operations.index(marks[0])]) == (len(commit.operations), None)
+
+
+def test_while_nobody_waits_a_dispatch_moves_no_clock_but_what_its_tenant_has_in_flight() -> None:
+    updates = only_updates(compiled(a_pool(), a_dispatch()).operations, Table.SCHEDULER)
+    account = updates[keys.account_key(POOL, Tier.NORMAL, "atlas")]
+    assert (account.set, account.add) == ({}, {"uncharged_ms": 30_000})
+    assert keys.tier_key(POOL, Tier.NORMAL) not in updates
+
+
+def test_while_tasks_wait_a_dispatch_moves_its_tenants_clock_and_its_tiers() -> None:
+    waiting = ShapeView(shape="s", capabilities=("gpu",), lanes={Tier.LOW: 1})
+    charged = dispatch_of(an_arrival(), charged=True)
+    updates = only_updates(compiled(a_pool(shapes=(waiting,)), charged).operations, Table.SCHEDULER)
+    account = updates[keys.account_key(POOL, Tier.NORMAL, "atlas")]
+    tier = updates[keys.tier_key(POOL, Tier.NORMAL)]
+    assert (account.add, account.conditions) == ({"virtual_ms": 30_000, "charged_ms": 30_000}, ())
+    assert (tier.add["served_ms"], tier.conditions) == (30_000, ())
 
 
 @pytest.mark.parametrize(
@@ -108,70 +149,30 @@ def test_a_wake_up_is_recorded_once_for_each_generation(wake: WakeView, conditio
     assert compiled(a_pool(wake=wake), a_dispatch()).operations[-1].key != keys.wake_key(POOL)
 
 
-def a_lane(count: int, *, depth: int | None = None) -> LaneView:
-    heads = tuple(an_entry(number) for number in range(1, count + 1))
-    return LaneView(
-        ref=keys.lane_of(heads[0]), depth=depth or count, heads=heads, complete=depth is None or depth == count
-    )
-
-
-def from_lane(lane: LaneView, count: int) -> list[Decision]:
-    return [
-        Dispatch(entry=entry, epoch=1, agent_id="one", lease_until_ms=NOW + 1, origin=FromLane())
-        for entry in lane.heads[:count]
-    ]
-
-
-def test_a_lane_that_is_emptied_leaves_the_index_only_if_nothing_was_parked_beside_it() -> None:
-    lane = a_lane(2)
-    updates = only_updates(compiled(a_pool(lanes=(lane,)), *from_lane(lane, 2)).operations, Table.SCHEDULER)
-    emptied = updates[keys.lane_key(POOL, lane.ref)]
-    assert (emptied.add, emptied.remove, emptied.set) == ({"depth": -2}, ("turn_key",), {})
-    assert emptied.conditions == (Equals("depth", 2),)
+def test_lanes_shapes_and_what_leaves_them_are_one_transaction() -> None:
+    lane = a_lane(an_entry(1), an_entry(2))
+    parks = [park_of(an_arrival(50 + n, tenant_id=tenant)) for n, tenant in enumerate("bcb")]
+    commit = compiled(a_pool(lanes=(lane,)), *[dispatch_of(entry) for entry in lane.on_time], *parks)
+    updates = only_updates(commit.operations, Table.SCHEDULER)
+    assert updates[keys.lane_key(POOL, lane.ref)].add["depth"] == -2
     shape = updates[keys.shape_key(POOL, lane.ref.shape)]
-    assert (shape.add, shape.conditions) == ({"lanes": -1}, (AtLeast("lanes", 1),))
-
-
-def test_a_lane_that_is_not_emptied_stays_in_the_index_under_its_next_head() -> None:
-    lane = a_lane(3)
-    updates = only_updates(compiled(a_pool(lanes=(lane,)), *from_lane(lane, 2)).operations, Table.SCHEDULER)
-    kept = updates[keys.lane_key(POOL, lane.ref)]
-    assert (kept.add, kept.remove) == ({"depth": -2}, ())
-    assert kept.set == {"turn_key": keys.entry_order(lane.heads[2])}
-    assert kept.conditions == (AtLeast("depth", 3),)
-    assert keys.shape_key(POOL, lane.ref.shape) not in updates
-
-
-def test_a_shape_counts_each_lane_that_opens_or_closes_once() -> None:
-    closing = a_lane(1)
-    opening = [a_task(50 + n, tenant_id=tenant) for n, tenant in enumerate("bcb")]
-    parks: list[Decision] = [
-        Park(entry=entry_of(task), reason=ParkReason.CAPACITY, origin=Arrival(task)) for task in opening
-    ]
-    commit = compiled(a_pool(lanes=(closing,)), *from_lane(closing, 1), *parks)
-    shape = only_updates(commit.operations, Table.SCHEDULER)[keys.shape_key(POOL, closing.ref.shape)]
-    assert shape.add == {"lanes": 1}  # two opened, one closed
-    assert shape.set == {"capabilities": ["work"]}
+    assert shape.add == {"lanes_normal": 1}  # two opened, one closed
+    assert {one.key for one in deletes(commit)} == {keys.entry_key(POOL, entry) for entry in lane.on_time}
 
 
 def test_what_does_not_fit_is_left_for_the_next_transaction() -> None:
-    tasks = [a_task(number, tenant_id=f"tenant-{number}") for number in range(60)]
-    parks = [Park(entry=entry_of(task), reason=ParkReason.CAPACITY, origin=Arrival(task)) for task in tasks]
+    parks = [park_of(an_arrival(number, tenant_id=f"tenant-{number}")) for number in range(60)]
     commit = compiled(a_pool(), *parks, wake_due_ms=NOW)
     assert not commit.complete
-    assert 20 <= len(commit.decisions) < 60
+    assert 10 <= len(commit.decisions) < 60
     assert len(commit.operations) <= OPERATIONS_MAX
 
 
 def test_payloads_are_weighed_so_that_a_transaction_stays_under_four_megabytes() -> None:
-    tasks = [a_task(number, payload={"text": "x" * 300_000}) for number in range(15)]
-    commit = compiled(a_pool(an_agent(slots=15)), *[dispatch_of(task) for task in tasks])
+    arrivals = [an_arrival(number, payload={"text": "x" * 300_000}) for number in range(15)]
+    commit = compiled(a_pool(an_agent(slots=15)), *[dispatch_of(arrival) for arrival in arrivals])
     assert not commit.complete
     assert 1 < len(commit.decisions) * 300_000 < 3_600_000
-
-
-def dispatch_of(task: Task) -> Dispatch:
-    return Dispatch(entry=entry_of(task), epoch=1, agent_id="one", lease_until_ms=NOW + 1, origin=Arrival(task))
 
 
 def test_an_end_is_fenced_by_the_runners_own_word_or_by_the_exact_lease_that_ran_out() -> None:
@@ -179,7 +180,7 @@ def test_an_end_is_fenced_by_the_runners_own_word_or_by_the_exact_lease_that_ran
     assert [type(one).__name__ for one in ended.conditions] == ["Equals"] * 3
     assert {one.name for one in ended.conditions if isinstance(one, Equals)} == {"epoch", "runner", "outcome_digest"}
     attempt = an_attempt(runner="call")
-    expired = LeaseExpired(attempt, RetryState(entry=an_entry(epoch=1), retry=a_task().retry))
+    expired = an_expiry(attempt=attempt)
     retry = Retry(ended=expired, entry=an_entry(epoch=1), due_ms=NOW + 9, error=error())
     [reclaimed] = deletes(compiled(a_pool(), retry))
     assert reclaimed.conditions == (
@@ -198,7 +199,7 @@ def error() -> Any:
 
 
 def test_a_retry_is_delayed_in_the_transaction_that_ends_its_attempt() -> None:
-    expired = LeaseExpired(an_attempt(runner="call"), RetryState(entry=an_entry(epoch=1), retry=a_task().retry))
+    expired = an_expiry(attempt=an_attempt(runner="call"))
     commit = compiled(a_pool(), Retry(ended=expired, entry=an_entry(epoch=1), due_ms=NOW + 9, error=error()))
     written: list[Write] = [one for one in commit.operations if one.key.pk == keys.delayed_pk(POOL)]
     assert [one.key for one in written] == [keys.delayed_key(POOL, NOW + 9, "t-0001")]

@@ -9,30 +9,44 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pushlane.model.agent import AgentStatus
-from pushlane.model.attempt import Attempt, ErrorDetail, OutcomeKind, outcome_digest
+from pushlane.model.attempt import Attempt, ErrorDetail, Hold, OutcomeKind, outcome_digest
 from pushlane.model.task import Door, Estimate, RetryPolicy, Source, Status, Task, Tier
 from pushlane.ports import Attributes, Item, Key, Table
-from pushlane.scheduling.snapshot import ShapeView, WakeView, shape_of
+from pushlane.scheduling.entry import shape_of
+from pushlane.scheduling.snapshot import (
+    AccountView,
+    LaneState,
+    ResourceView,
+    ShapeView,
+    TenantView,
+    TierView,
+    WakeView,
+)
 from pushlane.state import keys
 from pushlane.state.items import (
+    account_of,
     agent_of,
     attempt_of,
     entry_attributes,
     entry_of_item,
+    lane_state_of,
     new_attempt_attributes,
     new_task_attributes,
     number,
     outcome_attributes,
+    resource_of,
     shape_of_item,
     source_of,
     status_of,
     task_of,
+    tenant_of,
     text,
     texts,
+    tier_of_item,
     to_json,
     wake_of,
 )
-from tests.unit.values import POOL, a_task, agent_item, an_agent, an_attempt, an_entry, an_outcome
+from tests.unit.values import POOL, a_reservation, a_task, agent_item, an_agent, an_attempt, an_entry, an_outcome
 
 FULL_TASK = a_task(
     payload={"é": [1, {"x": None}], "big": 10**30},
@@ -82,6 +96,7 @@ def attempt_item(attempt: Attempt) -> Item:
         an_attempt(),
         an_attempt(pushes=3, epoch=7, task_type="other", tier=Tier.LOW),
         an_attempt(runner="call", started_at_ms=5),
+        an_attempt(reservation=a_reservation(holds=(Hold("llm-tpm", 9, 2), Hold("browsers", 1)), late=True)),
         an_attempt(runner="call", started_at_ms=5, outcome=an_outcome(result={"a": [1, 2.5, None]})),
         an_attempt(runner="call", started_at_ms=5, outcome=an_outcome(OutcomeKind.FAILED)),
     ],
@@ -99,10 +114,51 @@ def test_an_agent_is_read_back() -> None:
 def test_an_entry_a_shape_and_a_wake_up_are_read_back() -> None:
     entry = an_entry(epoch=2, tier=Tier.HIGH, capabilities=("a", "b"))
     assert entry_of_item(Item(keys.entry_key(POOL, entry), entry_attributes(entry))) == entry
-    shape = Item(keys.shape_key(POOL, entry.shape), {"capabilities": ["a", "b"], "lanes": 2})
-    assert shape_of_item(shape) == ShapeView(shape=shape_of(("b", "a")), capabilities=("a", "b"), lanes=2)
+    counts = {"lanes_normal": 2, "lanes_low": 0, "lanes_high": 1}
+    known = {"capabilities": ["a", "b"], "resources": ["llm-tpm"]}
+    shape = Item(keys.shape_key(POOL, shape_of(("a", "b"), ("llm-tpm",))), {**known, **counts})
+    assert shape_of_item(shape) == ShapeView(
+        shape=shape_of(("b", "a"), ("llm-tpm",)),
+        capabilities=("a", "b"),
+        resources=("llm-tpm",),
+        lanes={Tier.HIGH: 1, Tier.NORMAL: 2},
+    )
+    assert shape_of_item(shape).waiting == 3
     wake = Item(keys.wake_key(POOL), {"generation": 1, "due_ms": 2})
     assert wake_of(wake) == WakeView(generation=1, due_ms=2)
+
+
+def test_an_entry_with_an_order_out_names_its_victim() -> None:
+    entry = an_entry()
+    stored = {**entry_attributes(entry), "victim": "t-0009"}
+    assert entry_of_item(Item(keys.entry_key(POOL, entry), stored)) == msgspec.structs.replace(entry, victim="t-0009")
+
+
+def test_a_lane_is_read_back_and_one_that_was_never_written_is_empty() -> None:
+    stored: Attributes = {
+        "depth": 3,
+        "undated": 1,
+        "turn_key": keys.index_key(Tier.LOW, 12),
+        "urgent_key": keys.index_key(Tier.LOW, 34),
+        "late_key": keys.index_key(Tier.LOW, 0),
+        "pressed": 1,
+        "revision": 5,
+    }
+    assert lane_state_of(stored) == LaneState(
+        depth=3, undated=1, turn_tag_ms=12, urgent_ms=34, late_tag_ms=0, pressed=True, revision=5
+    )
+    assert lane_state_of({}) == LaneState()
+
+
+def test_clocks_accounts_and_limits_are_read_back_and_start_at_nothing() -> None:
+    assert tier_of_item({"virtual_ms": 1, "late_clock_ms": 5}) == TierView(virtual_ms=1, late_clock_ms=5)
+    assert account_of({"uncharged_ms": 2}) == AccountView(uncharged_ms=2)
+    assert tenant_of({"in_flight": 2, "day": 20261122, "revision": 9}) == TenantView(in_flight=2, day=20261122)
+    assert resource_of("r", 3, {"tat_us": 7, "paused_until_ms": 8}) == ResourceView(
+        name="r", shard=3, tat_us=7, paused_until_ms=8
+    )
+    assert (tier_of_item({}), account_of({}), tenant_of({})) == (TierView(), AccountView(), TenantView())
+    assert resource_of("r", 0, {}) == ResourceView(name="r")
 
 
 JSON = st.recursive(
@@ -143,7 +199,9 @@ def test_a_mistyped_attribute_is_named() -> None:
         text(damaged, "missing")
 
 
-@pytest.mark.parametrize("name", ["epoch", "agent_id", "lease_until_ms", "tenant_id", "pushes", "outcome"])
+@pytest.mark.parametrize(
+    "name", ["epoch", "agent_id", "lease_until_ms", "tenant_id", "pushes", "outcome", "reservation"]
+)
 def test_a_damaged_attempt_is_an_error_that_names_the_attribute(name: str) -> None:
     item = attempt_item(an_attempt(runner="call", started_at_ms=5, outcome=an_outcome()))
     with pytest.raises(TypeError, match=name):

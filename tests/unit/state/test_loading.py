@@ -5,22 +5,46 @@ import pytest
 
 from pushlane.inmemory import InMemoryItemStore, ManualClock
 from pushlane.model.agent import Agent, AgentStatus
-from pushlane.model.task import Status, Task
+from pushlane.model.attempt import OutcomeKind
+from pushlane.model.policy import Policy, Rate, SlotsOf, TaskTypePolicy, TenantPolicy
+from pushlane.model.task import DeadlineKind, Status, Task, Tier
 from pushlane.ports import Put
-from pushlane.scheduling.snapshot import PoolSnapshot, WakeView, entry_of, shape_of
+from pushlane.scheduling.entry import entry_of, lane_of, shape_of
+from pushlane.scheduling.snapshot import (
+    AccountView,
+    LaneState,
+    PoolSnapshot,
+    ResourceView,
+    RetryState,
+    TenantView,
+    WakeView,
+)
 from pushlane.state import keys
 from pushlane.state.items import entry_attributes, new_attempt_attributes, new_task_attributes, outcome_attributes
 from pushlane.state.loading import (
     DUE_MAX,
-    LANES_MAX,
+    PoolItems,
     load_attempt,
     load_due,
-    load_lane_depths,
+    load_limits,
     load_pool,
+    load_retry_states,
     load_tasks,
 )
-from tests.unit.state.worlds import build, park
-from tests.unit.values import NOW, POOL, CountedCalls, a_task, an_agent, an_attempt, an_entry, an_outcome
+from tests.unit.state.worlds import POLICY, build, look, park
+from tests.unit.values import (
+    NOW,
+    POOL,
+    CountedCalls,
+    a_finish,
+    a_task,
+    agent_item,
+    an_agent,
+    an_arrival,
+    an_attempt,
+    an_entry,
+    an_outcome,
+)
 
 
 def many(count: int, *, tenants: int = 5, **changed: object) -> list[Task]:
@@ -29,14 +53,15 @@ def many(count: int, *, tenants: int = 5, **changed: object) -> list[Task]:
 
 def store_with(tasks: list[Task], *agents: Agent) -> tuple[InMemoryItemStore, CountedCalls]:
     store, calls = build(agents, [], [], [])
-    park(store, [entry_of(task) for task in tasks])
+    park(store, [entry_of(task, POLICY) for task in tasks])
     calls.calls.clear()
     return store, calls
 
 
 def test_an_empty_pool_is_one_read() -> None:
     store, calls = store_with([])
-    assert load_pool(store, POOL, {}) == PoolSnapshot(pool=POOL, agents=())
+    empty = PoolSnapshot(pool=POOL, agents=(), policy=POLICY)
+    assert load_pool(store, POOL, POLICY) == PoolItems(snapshot=empty)
     assert calls.calls == ["query"]
 
 
@@ -44,32 +69,56 @@ def test_the_number_of_reads_does_not_grow_with_the_backlog() -> None:
     counted = []
     for count in (10, 2_000):
         store, calls = store_with(many(count), an_agent(slots=3))
-        snapshot = load_pool(store, POOL, {})
+        snapshot = look(store)
         counted.append(list(calls.calls))
-        assert all(len(lane.heads) <= 4 for lane in snapshot.lanes)
-    assert counted[0] == counted[1] == ["query"] * (1 + 1 + 3)
+        assert all(len(lane.on_time) <= 4 for lane in snapshot.lanes)
+    assert counted[0] == counted[1]
+    assert len(counted[0]) <= 9
 
 
 def test_the_number_of_lanes_that_are_read_has_a_limit() -> None:
-    store, calls = store_with(many(60, tenants=30), an_agent(slots=500))
-    snapshot = load_pool(store, POOL, {})
-    assert len(snapshot.lanes) == LANES_MAX
-    assert len(calls.calls) == 1 + 1 + LANES_MAX
+    counted = []
+    for tenants in (30, 60):
+        store, calls = store_with(many(2 * tenants, tenants=tenants), an_agent(slots=500))
+        assert 10 <= len(look(store).lanes) <= 20
+        counted.append(len(calls.calls))
+    assert counted[0] == counted[1] <= 20
 
 
-def test_the_lanes_with_the_oldest_heads_are_read_first_and_their_oldest_entries() -> None:
-    store, _ = store_with(many(40, tenants=8), an_agent(slots=2))
-    first, second = load_pool(store, POOL, {}).lanes
-    assert (first.ref.tenant_id, second.ref.tenant_id) == ("tenant-0", "tenant-1")
-    assert [entry.task_id for entry in first.heads] == ["t-0000", "t-0008", "t-0016"]
-    assert (first.depth, first.complete) == (5, False)
+def test_the_lanes_with_the_lowest_virtual_times_are_read_first_and_their_least_lax_entries() -> None:
+    store, _ = store_with([], an_agent(slots=2))
+    tags = {f"tenant-{n}": 1_000_000 * (8 - n) for n in range(8)}
+    park(store, [entry_of(task, POLICY) for task in many(40, tenants=8)], tags)
+    lanes = {lane.ref.tenant_id: lane for lane in look(store).lanes}
+    assert {"tenant-7", "tenant-6"} <= lanes.keys()
+    assert "tenant-0" not in lanes
+    first = lanes["tenant-7"]
+    assert [entry.task_id for entry in first.on_time] == ["t-0007", "t-0015", "t-0023"]
+    assert (first.state.depth, first.on_time_complete) == (5, False)
+
+
+def test_a_higher_tier_is_read_before_a_lower_one_with_a_lower_virtual_time() -> None:
+    store, _ = store_with([], an_agent(slots=1))
+    park(store, [entry_of(task, POLICY) for task in many(2, tenants=1, tier=Tier.HIGH)], {"tenant-0": 9_000_000})
+    park(store, [entry_of(task, POLICY) for task in many(60, tenants=30, tier=Tier.LOW)])
+    assert look(store).lanes[0].ref.tier is Tier.HIGH
 
 
 @pytest.mark.parametrize(("count", "complete"), [(2, True), (3, False)])
 def test_a_lane_is_complete_if_no_more_is_left_than_may_be_taken(count: int, complete: bool) -> None:
     store, _ = store_with(many(count, tenants=1), an_agent(slots=2))
-    [lane] = load_pool(store, POOL, {}).lanes
-    assert (lane.depth, lane.complete) == (count, complete)
+    [lane] = look(store).lanes
+    assert (lane.state.depth, lane.on_time_complete) == (count, complete)
+
+
+def test_late_work_is_read_apart_while_slots_are_left() -> None:
+    late, soon = many(3, tenants=1, deadline_ms=NOW + 1_000), many(2, tenants=1)
+    store, _ = store_with(
+        [*late, *[msgspec.structs.replace(t, task_id=f"s-{t.task_id}") for t in soon]], an_agent(slots=4)
+    )
+    [lane] = look(store).lanes
+    assert [entry.task_id for entry in lane.on_time] == ["s-t-0000", "s-t-0001"]
+    assert [entry.task_id for entry in lane.late] == ["t-0000", "t-0001", "t-0002"]
 
 
 @pytest.mark.parametrize(
@@ -82,52 +131,100 @@ def test_a_lane_is_complete_if_no_more_is_left_than_may_be_taken(count: int, com
     ],
 )
 def test_work_that_could_not_run_is_counted_and_not_read(agent: Agent) -> None:
-    store, calls = store_with(many(10), agent)
-    store.write(Put(keys.agent_key(POOL, "one"), agent_attributes(agent)))
-    calls.calls.clear()
-    snapshot = load_pool(store, POOL, {})
-    assert (snapshot.lanes, calls.calls) == ((), ["query"])
-    assert [(shape.capabilities, shape.lanes) for shape in snapshot.shapes] == [(("work",), 5)]
-
-
-def agent_attributes(agent: Agent) -> dict[str, str | int | bool | list[str]]:
-    plain = msgspec.to_builtins(agent)
-    return {**plain, "capabilities": sorted(agent.capabilities)}
+    store, _ = store_with(many(10))
+    store.write(agent_item(agent))
+    snapshot = look(store)
+    assert snapshot.lanes == ()
+    assert [(shape.capabilities, shape.lanes) for shape in snapshot.shapes] == [(("work",), {Tier.NORMAL: 5})]
 
 
 def test_a_blocked_shape_hides_no_other() -> None:
     store, _ = store_with([], an_agent("cpu", slots=1, capabilities=frozenset({"cpu"})))
-    park(store, [entry_of(task) for task in many(4, capabilities=("gpu",))])
-    park(store, [entry_of(task) for task in many(4, capabilities=("cpu",))])
-    snapshot = load_pool(store, POOL, {})
+    park(store, [entry_of(task, POLICY) for task in many(4, capabilities=("gpu",))])
+    park(store, [entry_of(task, POLICY) for task in many(4, capabilities=("cpu",))])
+    snapshot = look(store)
     assert {lane.ref.shape for lane in snapshot.lanes} == {shape_of(("cpu",))}
     assert len(snapshot.shapes) == 2
 
 
 def test_a_slot_that_the_turns_own_inputs_free_counts_as_free() -> None:
-    full = an_agent(slots=1, used=1)
     store, _ = store_with(many(3))
-    store.write(Put(keys.agent_key(POOL, "one"), agent_attributes(full)))
-    assert load_pool(store, POOL, {}).lanes == ()
-    assert len(load_pool(store, POOL, {"one": 1}).lanes) == 1
-    assert load_pool(store, POOL, {"another": 1}).lanes == ()
+    store.write(agent_item(an_agent(slots=1, used=1)))
+    assert look(store).lanes == ()
+    assert look(store, [a_finish(9)]).lanes != ()
+    assert look(store, [a_finish(9, agent_id="another")]).lanes == ()
 
 
-def test_the_recorded_wake_up_is_part_of_the_snapshot() -> None:
+def test_the_recorded_wake_up_the_clocks_and_who_waits_are_part_of_the_pool() -> None:
     store, _ = store_with([], an_agent())
-    assert load_pool(store, POOL, {}).wake == WakeView()
+    assert load_pool(store, POOL, POLICY).snapshot.wake == WakeView()
     store.write(Put(keys.wake_key(POOL), {"generation": 4, "due_ms": 99}))
-    assert load_pool(store, POOL, {}).wake == WakeView(generation=4, due_ms=99)
+    store.write(Put(keys.tier_key(POOL, Tier.LOW), {"served_ms": 7}))
+    store.write(Put(keys.waits_key(keys.pool_pk(POOL), "other"), {"v": 1}))
+    items = load_pool(store, POOL, POLICY)
+    assert items.snapshot.wake == WakeView(generation=4, due_ms=99)
+    assert {tier: view.served_ms for tier, view in items.snapshot.tiers.items()} == {Tier.LOW: 7}
+    assert items.waiting_pools == ("other",)
 
 
-def test_depths_are_one_read_and_an_unknown_lane_is_empty() -> None:
+def loaded(store: InMemoryItemStore, policy: Policy = POLICY) -> PoolSnapshot:
+    return load_pool(store, POOL, policy).snapshot
+
+
+def test_lanes_that_arrivals_would_wait_in_are_one_read_and_an_unknown_lane_is_empty() -> None:
     store, calls = store_with(many(7, tenants=2))
-    known = [keys.lane_of(entry_of(task)) for task in many(2, tenants=2)]
-    unknown = keys.lane_of(an_entry(tenant_id="nobody"))
-    assert load_lane_depths(store, POOL, [*known, unknown]) == {known[0]: 4, known[1]: 3, unknown: 0}
+    pool = loaded(store)
+    calls.calls.clear()
+    arrivals = [an_arrival(50, tenant_id="tenant-0"), an_arrival(51, tenant_id="nobody")]
+    states = load_limits(store, pool, arrivals).lane_states
     assert calls.calls == ["get"]
-    assert load_lane_depths(store, POOL, []) == {}
+    assert {ref.tenant_id: state.depth for ref, state in states.items()} == {"tenant-0": 4, "nobody": 0}
+    assert states[lane_of(arrivals[1].entry)] == LaneState()
+    assert load_limits(store, pool, []) == pool
     assert calls.calls == ["get"]
+
+
+def test_a_yielded_attempts_lane_is_read_like_an_arrivals() -> None:
+    store, _ = store_with(many(3, tenants=1))
+    entry = an_entry(9, tenant_id="tenant-0", epoch=1)
+    state = RetryState(entry=entry, retry=a_task().retry)
+    yielded = a_finish(9, an_outcome(OutcomeKind.YIELDED), state, tenant_id="tenant-0")
+    assert load_limits(store, loaded(store), [yielded]).lane_states[lane_of(entry)].depth == 3
+
+
+LIMITED = Policy(
+    tenants={"b": TenantPolicy(in_flight_max=2)},
+    resources={"llm": Rate(per_minute=60, shards=2), "browsers": SlotsOf(slots=3)},
+    task_types={"work": TaskTypePolicy(resources=("browsers", "llm"))},
+)
+
+
+def test_limits_that_inputs_lean_on_are_read_and_nothing_beside() -> None:
+    store, calls = store_with([])
+    store.write(Put(keys.account_key(POOL, Tier.NORMAL, "b"), {"virtual_ms": 5}))
+    store.write(Put(keys.tenant_limits_key("b"), {"in_flight": 1}))
+    store.write(Put(keys.tenant_limits_key("atlas"), {"in_flight": 1}))
+    store.write(Put(keys.resource_key("llm", 1), {"tat_us": 8}))
+    pool = loaded(store, LIMITED)
+    calls.calls.clear()
+    snapshot = load_limits(store, pool, [an_arrival(1, LIMITED, tenant_id="b"), an_arrival(2)])
+    assert calls.calls == ["get"]
+    assert snapshot.accounts == {(Tier.NORMAL, "b"): AccountView(virtual_ms=5), (Tier.NORMAL, "atlas"): AccountView()}
+    assert snapshot.tenants == {"b": TenantView(in_flight=1)}
+    assert set(snapshot.resources) == {
+        ResourceView(name="browsers"),
+        ResourceView(name="llm"),
+        ResourceView(name="llm", shard=1, tat_us=8),
+    }
+
+
+def test_what_is_known_already_is_not_read_again() -> None:
+    store, calls = store_with([])
+    arrival = an_arrival(1, LIMITED, tenant_id="b")
+    snapshot = load_limits(store, loaded(store, LIMITED), [arrival])
+    calls.calls.clear()
+    assert load_limits(store, snapshot, [], [lane_of(arrival.entry)]) == snapshot
+    assert calls.calls == []
 
 
 def test_tasks_and_attempts_are_read_by_their_ids() -> None:
@@ -141,6 +238,14 @@ def test_tasks_and_attempts_are_read_by_their_ids() -> None:
     assert load_attempt(store, POOL, "t-0001") == an_attempt(1)
     assert load_attempt(store, POOL, "t-0002") is None
     assert calls.calls == ["get"] * 3
+
+
+def test_what_a_retry_needs_is_read_with_the_attempts_that_cost_it_nothing() -> None:
+    store, _ = store_with([])
+    task = a_task(1)
+    store.write(Put(keys.task_key("t-0001"), {**new_task_attributes(task, Status.DISPATCHED, 3), "uncounted": 2}))
+    states = load_retry_states(store, [("t-0001", 3), ("t-0404", 1)], POLICY)
+    assert states == {("t-0001", 3): RetryState(entry=entry_of(task, POLICY, 3, 2), retry=task.retry)}
 
 
 def due_store() -> InMemoryItemStore:
@@ -160,7 +265,7 @@ def delay(store: InMemoryItemStore, number: int, due_ms: int) -> None:
 
 def test_nothing_is_due_in_an_empty_pool() -> None:
     due = load_due(due_store(), POOL, NOW)
-    assert (due.attempts, due.retries, due.next_due_ms) == ((), (), None)
+    assert (due.attempts, due.retries, due.expired, due.next_due_ms) == ((), (), (), None)
 
 
 def test_what_has_expired_is_due_oldest_first_and_the_rest_says_when() -> None:
@@ -174,6 +279,18 @@ def test_what_has_expired_is_due_oldest_first_and_the_rest_says_when() -> None:
     assert [attempt.outcome is not None for attempt in due.attempts] == [False, True]
     assert [(at, entry.task_id, entry.epoch) for at, entry in due.retries] == [(NOW - 1, "t-0010", 1)]
     assert due.next_due_ms == NOW + 1
+
+
+def test_a_hard_deadline_that_cannot_be_made_is_due_beside_the_retries() -> None:
+    store = due_store()
+    for number, deadline_ms in enumerate([NOW + 29_998, NOW + 29_999, NOW + 40_000]):
+        entry = an_entry(number, deadline_ms=deadline_ms, deadline_kind=DeadlineKind.HARD)
+        store.write(Put(keys.expiry_key(POOL, entry), entry_attributes(entry)))
+    delay(store, 10, NOW - 1)
+    due = load_due(store, POOL, NOW)
+    assert [entry.task_id for entry in due.expired] == ["t-0000", "t-0001"]
+    assert [entry.task_id for _, entry in due.retries] == ["t-0010"]
+    assert due.next_due_ms == NOW + 10_001
 
 
 @pytest.mark.parametrize("retries", [False, True])

@@ -42,14 +42,18 @@ AGENT = {"UpdateItem": 2, "SendMessageBatch": 1}
 RESULTS = {"Query": 2, "TransactWriteItems": 1}
 LIFECYCLE = {"PutEvents": 1}
 LIFECYCLE_OF_AN_END = {"PutEvents": 1, "PublishBatch": 1}
-# Beside the task: the directory of tenants once a second, the wake-up once a lease, the key once a process.
-COLD = {"Query": 1, "SendMessageBatch": 1, "GetSecretValue": 1}
-# A parked task reads its lane and, having parked, looks for capacity once more.
-PARKED = {"Query": 2, "GetItem": 1, "TransactWriteItems": 1}
+# However many tasks: the directory of tenants and the revision of the policy, each once a second.
+TENANTS_READ = {"Query": 1}
+POLICY_READ = {"GetItem": 1}
+# Beside the task: those two, the wake-up once a lease, the key once a process.
+COLD = {"Query": 1, "GetItem": 1, "SendMessageBatch": 1, "GetSecretValue": 1}
+# A parked task reads its lane and its tenant's account and, having parked, looks for capacity once more.
+PARKED = {"Query": 2, "BatchGetItem": 1, "TransactWriteItems": 1}
 # Registering an agent: its entry, its pool's, and a turn for who may have waited for it.
 REGISTRATION = {"UpdateItem": 2, "SendMessageBatch": 1}
-# With nothing to do: the pools, what is due (4 partitions of attempts, the retries), the pool, and the repair's count.
-IDLE_SWEEP = {"Query": 1 + 5 + 1 + 5}
+# With nothing to do: the pools, what is due (4 partitions of attempts, the retries), the pool, the repair's count, and
+# the policy.
+IDLE_SWEEP = {"Query": 1 + 5 + 1 + 5, "GetItem": 1}
 
 
 @dataclass
@@ -97,6 +101,8 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
                 **turns,
                 results_queue_arn="results",
                 wakeups_queue_arn="wakeups",
+                held_queue_arn="held",
+                held_queue_url="held",
                 quarantine_queue_url=queues["bad"],
                 signing_secret_arn=secret,
                 accept_unsigned_tenant=True,
@@ -175,7 +181,7 @@ def deliver(deployed: Deployed, queue: str) -> dict[str, Any]:
     return sqs_event(queue, [(message["MessageId"], message["Body"]) for message in messages])
 
 
-def test_a_happy_path_task_costs_two_transactions_two_updates_two_sends_and_three_reads(deployed: Deployed) -> None:
+def test_a_happy_path_task_costs_two_transactions_two_updates_two_sends_and_five_reads(deployed: Deployed) -> None:
     run = lambda_handler(echo)
     router = build_router()
     router.handle(intake(0))
@@ -192,13 +198,21 @@ def test_a_happy_path_task_costs_two_transactions_two_updates_two_sends_and_thre
     router.handle({"Records": nudges["Records"][-1:]})
     results_calls = deployed.counted()
 
-    assert (intake_calls, agent_calls, results_calls) == (INTAKE, AGENT, RESULTS)
+    assert agent_calls == AGENT
+    assert intake_calls in within_or_past_the_second(INTAKE)
+    assert results_calls in within_or_past_the_second(RESULTS)
     total = Counter(INTAKE) + Counter(AGENT) + Counter(RESULTS)
-    assert total["TransactWriteItems"] <= 2
-    assert total["UpdateItem"] <= 2
-    assert total["SendMessageBatch"] <= 2
-    assert total["Query"] + total["GetItem"] + total["BatchGetItem"] <= 5
     assert set(total) <= {"TransactWriteItems", "UpdateItem", "SendMessageBatch", "Query"}
+    # A single task in its second pays for what the second costs.
+    alone = total + Counter(TENANTS_READ) + Counter(POLICY_READ)
+    assert (alone["TransactWriteItems"], alone["UpdateItem"], alone["SendMessageBatch"]) == (2, 2, 2)
+    assert alone["Query"] + alone["GetItem"] + alone["BatchGetItem"] == 5
+
+
+def within_or_past_the_second(calls: Mapping[str, int]) -> list[dict[str, int]]:
+    """What a call may cost: the machine may be slow enough that the second is over."""
+    mores = (Counter[str](), Counter(TENANTS_READ), Counter(POLICY_READ), Counter(TENANTS_READ) + Counter(POLICY_READ))
+    return [dict(Counter(calls) + more) for more in mores]
 
 
 def forget_the_pool() -> None:
@@ -216,15 +230,15 @@ def test_a_batch_of_ten_costs_what_one_does(deployed: Deployed) -> None:
         run({"Records": [record]}, Invocation())
     deployed.counted()
     build_router().handle(deliver(deployed, "results"))
-    assert deployed.counted() == RESULTS
-    assert one == INTAKE_REMEMBERED
+    assert deployed.counted() in within_or_past_the_second(RESULTS)
+    assert one in within_or_past_the_second(INTAKE_REMEMBERED)
 
 
 def test_a_parked_task_costs_its_lane_and_one_more_look(deployed: Deployed) -> None:
     build_router().handle(intake(0, 1))
     deployed.counted()
     build_router().handle(intake(2))
-    assert deployed.counted() == PARKED
+    assert deployed.counted() in within_or_past_the_second(PARKED)
 
 
 def test_an_idle_sweep_only_reads(deployed: Deployed) -> None:
