@@ -1,5 +1,5 @@
-"""How little a tenant's burst may cost the others: quiet tenants' pickup beside a burst, and beside the same extra tasks
-spread over twenty tenants.
+"""How little a tenant's burst may cost the others: quiet tenants' pickup beside a burst, and beside as many extra tasks
+that come evenly from twenty tenants.
 
 Quiet tenants send a task at a steady pace while the extra tasks drain. Emulated: only the ratios mean something.
 """

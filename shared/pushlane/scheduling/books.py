@@ -247,7 +247,8 @@ class Books:
         rule = self._policy.resources.get(throttled.resource)
         until_ms = self._now_ms + round(throttled.retry_after_seconds * 1_000)
         for shard in range(rule.shards if isinstance(rule, Rate) else 1 if rule is not None else 0):
-            self._resource(Hold(throttled.resource, 0, shard)).paused_until_ms = until_ms
+            change = self._resource(Hold(throttled.resource, 0, shard))
+            change.paused_until_ms = max(until_ms, change.paused_until_ms or 0)
 
     def _tenant(self, tenant_id: str) -> TenantChange:
         return self.tenants.setdefault(tenant_id, TenantChange())
