@@ -77,7 +77,8 @@ def set_(
     from pushlane.state.policies import PolicyMoved
 
     document = _read(source)
-    store = connect(stage, profile, endpoint).store
+    target = connect(stage, profile, endpoint)
+    store = target.store
     try:
         made = change_policy(
             store, document, changed_by=by or _user(), now_ms=now_ms(), expect_revision=expect_revision
@@ -86,6 +87,7 @@ def set_(
         _refuse(error.field, error.reason, json=json, stays=True)
     except PolicyMoved as error:
         _refuse("$.revision", error.reason, json=json, stays=True)
+    target.wake_after_policy()
     if json:
         output.as_json({"revision": made.revision, "changed_at_ms": made.changed_at_ms, "changed_by": made.changed_by})
     else:

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pushlane.aws.dynamodb import DynamoItemStore
+from pushlane.aws.queues import SqsSender
 from pushlane.cli.options import StageName
 from pushlane.cli.place import OUTPUTS_FILE, NoProject, deploy_folder, project_root, state_folder
 from pushlane.client import AwsClients, Client, Installation, NotInstalled
 from pushlane.client.overview import Overview
+from pushlane.state.pools import wake_after_policy
 
 if TYPE_CHECKING:
     from boto3.session import Session
@@ -37,6 +39,11 @@ class Target:
     @cached_property
     def overview(self) -> Overview:
         return Overview(self.installation, self.store, self.aws.sqs)
+
+    def wake_after_policy(self) -> None:
+        """Have every pool go by the policy that was just set."""
+        sender = SqsSender(self.aws.sqs, fair_queues=False)
+        wake_after_policy(self.store, sender, self.installation.wakeups_queue_url, now_ms())
 
 
 def connect(stage: StageName, profile: str | None, endpoint: str | None) -> Target:

@@ -69,7 +69,8 @@ class Reservation(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `cost_ms`: estimated, of slot time and tokens. `charged`: its tenant's virtual time was advanced by cost / weight
     (nobody's is while nobody waits). `late`: served from the late work of its tier. `counted`: its tenant was limited,
-    so the tenant's item counts it, whatever the policy says of the tenant when it ends.
+    so the tenant's item counts it, whatever the policy says of the tenant when it ends. `home_pool`: the pool whose
+    full lane it came from, where it counts as well.
     """
 
     agent_id: str
@@ -82,6 +83,7 @@ class Reservation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     weight_milli: int = 1_000
     charged: bool = False
     late: bool = False
+    home_pool: str | None = None
     counted: bool = False
     holds: tuple[Hold, ...] = ()
 

@@ -132,9 +132,7 @@ class Router:
 
     def _set_policy(self, record: Record, now_ms: int) -> list[str]:
         try:
-            made = set_by_event(
-                record, self._ports.turn.store, now_ms, accept_unsigned=self._ports.accept_unsigned_tenant
-            )
+            made = set_by_event(record, self._ports.turn, now_ms, accept_unsigned=self._ports.accept_unsigned_tenant)
         except InvalidEvent as error:
             return self._reject(reject(record, error))
         except PushlaneError as error:
@@ -174,7 +172,8 @@ class Router:
             if isinstance(said.turned_away, Overflow):
                 arrival, pool = said.turned_away.arrival, said.turned_away.pool
                 task = msgspec.structs.replace(arrival.task, pool=pool, home_pool=arrival.task.pool)
-                by_pool.setdefault(pool, []).append(Arrival(task, arrival.entry))
+                entry = msgspec.structs.replace(arrival.entry, home_pool=arrival.task.pool)
+                by_pool.setdefault(pool, []).append(Arrival(task, entry))
         taken = {key: said for pool, moved in by_pool.items() for key, said in self._turn(pool, moved).items()}
         unsettled = {key for key, said in resolved.items() if said.resolution is Resolution.OVERFLOWED}
         return {key: said for key, said in resolved.items() if key not in unsettled} | taken

@@ -7,15 +7,16 @@ import msgspec
 from pushlane.model.errors import InvalidEvent
 from pushlane.model.events import SetPolicy
 from pushlane.model.policy_document import InvalidPolicy
-from pushlane.ports import ItemStore
 from pushlane.router.intake import Record, decoded
+from pushlane.router.turn import TurnPorts
 from pushlane.state.policies import PolicyChange, PolicyMoved, StoredPolicy, set_policy
+from pushlane.state.pools import wake_after_policy
 
 _decoder: Final = msgspec.json.Decoder(SetPolicy)
 
 
-def set_by_event(record: Record, store: ItemStore, now_ms: int, *, accept_unsigned: bool) -> StoredPolicy:
-    """Do what a `SetPolicy` event asks for; one delivered again changes nothing.
+def set_by_event(record: Record, ports: TurnPorts, now_ms: int, *, accept_unsigned: bool) -> StoredPolicy:
+    """Do what a `SetPolicy` event asks for, and have every pool go by it; one delivered again changes nothing.
 
     Raises `InvalidEvent` for one that is refused (the policy before stays), and what the store raises: deliver again.
     """
@@ -35,8 +36,10 @@ def set_by_event(record: Record, store: ItemStore, now_ms: int, *, accept_unsign
         expect_revision=asked.expect_revision,
     )
     try:
-        return set_policy(store, change, now_ms)
+        made = set_policy(ports.store, change, now_ms)
     except InvalidPolicy as error:
         raise InvalidEvent(f"$.data.policy{error.field[1:]}", error.reason, "invalid_policy") from error
     except PolicyMoved as error:
         raise InvalidEvent("$.data.expect_revision", error.reason, "policy_moved") from error
+    wake_after_policy(ports.store, ports.sender, ports.wakeups_queue_url, now_ms)
+    return made

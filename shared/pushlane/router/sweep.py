@@ -6,14 +6,12 @@ from typing import Final
 from msgspec import Struct
 
 from pushlane.model.errors import PushlaneError
-from pushlane.ports import Table
 from pushlane.router.due import UNREADABLE, run_due
 from pushlane.router.push import Pusher
 from pushlane.router.repair import repair
 from pushlane.router.turn import TurnPorts
-from pushlane.state import keys
+from pushlane.state.pools import registered_pools
 
-_POOLS_MAX: Final = 1_000
 # Named in `Swept.failed` beside pools; no pool can have this name.
 COUNTERS: Final = "(counters)"
 
@@ -47,5 +45,5 @@ def sweep(ports: TurnPorts, pusher: Pusher, log: Callable[..., None]) -> Swept:
 
 def _pools(ports: TurnPorts) -> list[str]:
     """Pools that have an agent, and those that the policy names: one of them may run on lent agents alone."""
-    registered = [item.key.sk for item in ports.store.query(Table.SCHEDULER, keys.POOLS, limit=_POOLS_MAX)]
+    registered = registered_pools(ports.store)
     return sorted({*registered, *ports.policies.current().pools})

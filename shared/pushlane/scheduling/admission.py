@@ -181,6 +181,7 @@ class Admission:
             weight_milli=round(rules.weight * 1_000),
             charged=charged,
             late=late,
+            home_pool=entry.home_pool,
             counted=rules.limited,
             holds=holds,
         )

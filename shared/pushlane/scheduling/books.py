@@ -113,6 +113,7 @@ class Books:
         self._now_ms = now_ms
         self._any_waits = any(shape.waiting for shape in snapshot.shapes)
         self.accounts: dict[AccountRef, AccountChange] = {}
+        self.home_charges: dict[tuple[str, Tier, str], int] = {}
         self.tiers: dict[Tier, TierChange] = {}
         self.tenants: dict[str, TenantChange] = {}
         self.resources: dict[tuple[str, int], ResourceChange] = {}
@@ -150,9 +151,16 @@ class Books:
             account.late_virtual.catch_up(self.tier(entry.tier).late_virtual.after)
             self.tier(entry.tier).late_virtual.catch_up(account.late_virtual.after)
             account.late_virtual.add += charge
+        self._charge_home(held, charge)
         if self._any_waits:
             self._serve(made)
         self._reserve(held)
+
+    def _charge_home(self, held: Reservation, charge: int) -> None:
+        """A task that moved here from its full lane counts there as well: another pool is no way round one's share."""
+        if held.home_pool is not None:
+            ref = (held.home_pool, held.tier, held.tenant_id)
+            self.home_charges[ref] = self.home_charges.get(ref, 0) + charge
 
     def _serve(self, made: Dispatch) -> None:
         """The tier's clocks, as `TierClocks` moved them in the plan."""
@@ -218,6 +226,7 @@ class Books:
             account.charged.add -= charge_ms(held.cost_ms, held.weight_milli / 1_000)
         else:
             account.uncharged.add -= held.cost_ms
+        self._charge_home(held, weighted_ms(settled.cost_ms, held.weight_milli))
         if held.counted:
             self._true_up(held, settled.tokens)
         for hold in held.holds:

@@ -23,7 +23,7 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     never changes; nor does `start_by_ms`, so a retried or yielded task keeps its place. `dated`: it has a deadline,
     else `start_by_ms` is when it has waited its tier's longest wait. `cost_ms`: runtime and tokens, in slot time.
     `uncounted`: attempts that cost none of its retries (it yielded, or a provider was busy). `victim`: the task whose
-    attempt was asked to yield for it.
+    attempt was asked to yield for it. `home_pool`: the pool whose full lane it came from.
     """
 
     task_id: str
@@ -44,6 +44,7 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     uncounted: int = 0
     unblocks: int = 0
     victim: str | None = None
+    home_pool: str | None = None
 
     @property
     def shape(self) -> str:
@@ -116,6 +117,7 @@ def entry_of(task: Task, policy: Policy, epoch: int = 0, uncounted: int = 0) -> 
         resources=_resources(task, policy),
         epoch=epoch,
         uncounted=uncounted,
+        home_pool=task.home_pool,
     )
 
 

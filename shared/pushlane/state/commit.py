@@ -130,7 +130,13 @@ class _Fold:
         limits with the facts that they make true (two budgets of a tenant, a pause), and the wake-up.
         """
         books = self.books
-        limits = len(books.accounts) + len(books.tiers) + 3 * len(books.tenants) + 2 * len(books.resources)
+        limits = (
+            len(books.accounts)
+            + len(books.home_charges)
+            + len(books.tiers)
+            + 3 * len(books.tenants)
+            + 2 * len(books.resources)
+        )
         return len(self.reserved | self.released) + self.lanes.size + limits + _holds(decision) + 10
 
     def operations(self, wake_due_ms: int | None) -> list[Write]:

@@ -21,7 +21,10 @@ def limit_operations(snapshot: PoolSnapshot, books: Books, now_ms: int) -> list[
     resources = [
         _resource(ref, change, snapshot, now_ms) for ref, change in sorted(books.resources.items(), key=lambda i: i[0])
     ]
-    return [update for update in (*accounts, *tiers, *tenants, *resources) if update.set or update.add]
+    homes = [
+        Update(keys.account_key(*ref), add={"virtual_ms": charge}) for ref, charge in sorted(books.home_charges.items())
+    ]
+    return [update for update in (*accounts, *homes, *tiers, *tenants, *resources) if update.set or update.add]
 
 
 def _account(pool: str, ref: AccountRef, change: AccountChange) -> Update:

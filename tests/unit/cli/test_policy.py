@@ -22,6 +22,10 @@ class Installed:
 
     def __init__(self) -> None:
         self.store = InMemoryItemStore(ManualClock(NOW))
+        self.woken = 0
+
+    def wake_after_policy(self) -> None:
+        self.woken += 1
 
 
 @pytest.fixture

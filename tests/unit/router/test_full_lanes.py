@@ -9,7 +9,8 @@ from pushlane.model.events import FactName, HeldRecord
 from pushlane.model.ids import keyed_task_id
 from pushlane.model.task import Door, Tier
 from pushlane.ports import Message
-from pushlane.state.items import to_json
+from pushlane.state import keys
+from pushlane.state.items import account_of, to_json
 from pushlane.testing import InMemoryDispatcher
 from pushlane.testing.dispatcher import HELD
 from tests.unit.router.two_pools import HOME, OTHER, a_dispatcher, put, taken, used
@@ -20,6 +21,11 @@ def full_lanes(**more: Any) -> InMemoryDispatcher:
     rules = {HOME: {"lane_max": 2, "overflow_pool": OTHER}, OTHER: {"lane_max": 2}}
     dispatcher.set_policy(pools=rules)
     return dispatcher
+
+
+def virtual_ms(dispatcher: InMemoryDispatcher, pool: str) -> int:
+    key = keys.account_key(pool, Tier.NORMAL, "atlas")
+    return account_of(dispatcher.store.get([key])[key].attributes).virtual_ms
 
 
 def put_all(dispatcher: InMemoryDispatcher, *task_keys: str) -> list[str]:
@@ -70,6 +76,19 @@ def test_what_overflowed_runs_in_the_other_pool_and_says_where_it_came_from() ->
     body = msgspec.json.decode(str(stored["body"]))
     assert (body["pool"], body["home_pool"], stored["pool"]) == (OTHER, HOME, OTHER)
     assert used(dispatcher) == (0, 0)
+
+
+def test_what_overflowed_is_charged_in_its_home_pool_as_well_and_trued_up_there() -> None:
+    dispatcher = full_lanes()
+    put_all(dispatcher, *"abcdef")
+    before = virtual_ms(dispatcher, HOME)
+    taken(dispatcher, OTHER).succeed()
+    dispatcher.run_until_idle()
+    assert virtual_ms(dispatcher, HOME) == before + 30_000
+    dispatcher.clock.advance(1_000)
+    taken(dispatcher, OTHER).succeed()
+    dispatcher.run_until_idle()
+    assert before < virtual_ms(dispatcher, HOME) <= before + 30_000 + 2_000
 
 
 def test_what_was_refused_is_the_same_task_when_it_is_replayed() -> None:

@@ -162,6 +162,19 @@ def test_an_event_is_effective_in_other_routers_within_a_second() -> None:
     assert directory.current().tenant("atlas").weight == 5
 
 
+def test_a_raised_cap_moves_what_waits_for_it_although_nothing_else_happens() -> None:
+    bus = Bus()
+    bus.dispatcher.register(None, agent_id="one", slots=2, capabilities=("work",))
+    bus.send(set_policy_event({"tenants": {"atlas": {"in_flight_max": 1}}}, "e-1"))
+    bus.dispatcher.advance(5)
+    tasks = [bus.dispatcher.submit(task_type="work") for _ in range(2)]
+    bus.dispatcher.run_until_idle()
+    assert bus.dispatcher.statuses(*tasks) == ["DISPATCHED", "PARKED"]
+    bus.send(set_policy_event({"tenants": {"atlas": {"in_flight_max": 2}}}, "e-2"))
+    bus.dispatcher.advance(2)
+    assert bus.dispatcher.statuses(*tasks) == ["DISPATCHED", "DISPATCHED"]
+
+
 def test_an_event_delivered_again_changes_nothing_even_after_another() -> None:
     bus = Bus()
     first, second = set_policy_event({}, "e-1"), set_policy_event({"token_cost_ms": 2}, "e-2")
