@@ -13,7 +13,7 @@ from pushlane.model.task import Door, RetryPolicy
 QUIET_TENANTS: Final = ("atlas", "birch")
 NOISY_TENANT: Final = "noisy"
 TENANTS: Final = (*QUIET_TENANTS, NOISY_TENANT)
-BURST_MIN: Final = 170
+BURST_MIN: Final = 150
 TASKS_MIN: Final = 200
 CHAIN: Final = {"chain": "digest"}
 # Every tenth submission is sent again, through the next door.
