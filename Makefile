@@ -11,7 +11,7 @@ RUN := PATH="$(CURDIR)/.venv/bin:$$PATH"
 PYTEST := $(RUN) python -m pytest --durations=15
 SPREAD := -n 2 --dist loadgroup
 
-.PHONY: help setup demo up down check test test-long sim bench lock schemas format clean
+.PHONY: help setup demo up down check test test-long reliability sim bench lock schemas format clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -47,6 +47,10 @@ TRACE ?= ../shared/traces/azure-llm-conv-2023.csv
 
 sim: setup ## Compare the scheduler with others on simulated worlds (build/sim; TRACE=recorded.csv)
 	$(RUN) pushlane simulate worlds --requests "$(TRACE)" --out build/sim --check
+
+# RELIABILITY="--seed 7" replays one world; --seconds, --worlds, --processes, --no-sabotage: see --help.
+reliability: setup ## Deterministic simulation of the real handlers, full of faults; sabotaged copies (10 minutes)
+	$(RUN) python -m tests.reliability $(RELIABILITY)
 
 bench: setup ## Whole turns over pools with up to a million parked tasks: reads, writes, time (4 minutes)
 	$(RUN) python -m bench.turn_scaling

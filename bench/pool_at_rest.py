@@ -131,6 +131,7 @@ class _Form:
             "source_id": task.source.source_id,
             "body_digest": task.body_digest,
             "body": msgspec.json.encode(task).decode(),
+            "waits_at": keys.pointer(keys.entry_key(POOL, entry)),
         }
         return (
             Item(keys.entry_key(POOL, entry), entry_attributes(entry)),

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from bench.counted_store import CountedStore, Counts
 from bench.pool_at_rest import NOW_MS, POLICY, POOL, RUNTIME_SECONDS, SLOTS, Crowd, a_task, agent_items, fill
-from pushlane.inmemory import InMemoryItemStore, InMemorySender, ManualClock
+from pushlane.inmemory import InMemoryBlobs, InMemoryItemStore, InMemorySender, ManualClock
 from pushlane.inmemory.store import ChangeListener
 from pushlane.model.attempt import Attempt, Outcome, OutcomeKind, Usage
 from pushlane.model.policy import Policy
@@ -61,6 +61,7 @@ class CrowdedPool:
         self._ports = TurnPorts(
             store=self._counted,
             sender=self._sender,
+            blobs=InMemoryBlobs(),
             clock=self.clock,
             wakeups_queue_url="queue/wakeups",
             new_token=lambda: f"token-{next(self._tokens)}",
@@ -86,7 +87,7 @@ class CrowdedPool:
 
     def turn(self, inputs: Sequence[Input]) -> None:
         """One turn; the clock stands still."""
-        Turn(self._ports, Pusher(self._counted, self._sender, lambda: b"k" * 32), POOL).run(inputs)
+        Turn(self._ports, Pusher(self._counted, self._sender, self._ports.blobs, lambda: b"k" * 32), POOL).run(inputs)
 
     def _plan_us(self, inputs: Sequence[Input]) -> float:
         now_ms = self.clock.now_ms()

@@ -7,6 +7,8 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parents[1]
 _BLOCK: Final = re.compile(r"^```(?P<kind>\w*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 
+_GREET: Final = """.venv/bin/pushlane agent run examples.greeter.handler:greet --payload '{"name": "Ada"}'"""
+
 # Every command that README shows, and the test that runs it. `make test` is what runs the tests.
 EXECUTED: Final = {
     "make demo": "tests/long/test_readme.py",
@@ -15,11 +17,16 @@ EXECUTED: Final = {
     ".venv/bin/pushlane submit README.md --tenant atlas --type extract --wait": "tests/long/test_readme.py",
     ".venv/bin/pushlane agents": "tests/long/test_readme.py",
     ".venv/bin/pushlane status": "tests/long/test_readme.py",
+    ".venv/bin/pushlane dlq list": "tests/long/test_readme.py",
     ".venv/bin/pushlane policy get --effective": "tests/long/test_readme.py",
     ".venv/bin/pushlane policy validate examples/policy.json": "tests/long/test_readme.py",
     "make sim": "tests/long/test_simulation.py",
+    "make reliability": "tests/reliability/test_reliability.py, for a minute",
     ".venv/bin/python examples/submit_a_task.py": "tests/long/test_readme.py",
     "make down": "tests/long/test_readme.py",
+    ".venv/bin/pushlane init word-counter --directory build/word-counter": "tests/long/test_readme.py",
+    ".venv/bin/python -m pytest build/word-counter": "tests/long/test_readme.py",
+    _GREET: "tests/long/test_readme.py",
     "make help": "tests/long/test_readme.py",
     "make setup": "tests/long/test_readme.py",
     "source .venv/bin/activate": "tests/long/test_readme.py",

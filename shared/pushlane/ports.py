@@ -21,6 +21,7 @@ class Table(StrEnum):
     ATTEMPTS = "attempts"
     SCHEDULER = "scheduler"
     CONFIG = "config"
+    EVENTS = "events"
 
 
 class Key(Struct, frozen=True, order=True):
@@ -210,11 +211,14 @@ class ItemStore(Protocol):
 
 
 class Message(Struct, frozen=True):
-    """One queue message. `group` is the fairness group (the tenant) where the backend supports it."""
+    """One queue message. `group` is the fairness group (the tenant) where the backend supports it. On a FIFO queue it
+    is what stays in order, and `deduplication_id` is set: the same one within five minutes is taken once.
+    """
 
     body: str
     delay_seconds: int = 0
     group: str | None = None
+    deduplication_id: str | None = None
 
 
 class MessageSender(Protocol):

@@ -38,6 +38,7 @@ class Gap(StrEnum):
     LIMITS = "limits"
     DELAYS = "delays"
     RULES = "rules"
+    DEDUPLICATION = "deduplication"
 
 
 # The one table of known gaps. A test that needs a missing behaviour is a strict xfail there: a gap that closes is seen.
@@ -45,6 +46,7 @@ GAPS: Final[dict[tuple[str, Gap], str]] = {
     (MOTO, Gap.TOKENS): "moto ignores ClientRequestToken",
     (MOTO, Gap.THREADS): "moto applies writes without a lock",
     (MOTO, Gap.RULES): "moto's event rules need the package jsonpath-ng, which is not among ours",
+    (MOTO, Gap.DEDUPLICATION): "moto forgets a deduplication id when the message is deleted",
     (MINISTACK, Gap.DELAYS): "MiniStack takes a delay over 900 s",
     (MOTO, Gap.TYPES): "moto compares values of different types as Python does (True == 1, 'x' <= 9 raises)",
     (MOTO, Gap.LIMITS): "moto does not check a token's length, a transaction's size and an index key's type",
@@ -122,12 +124,13 @@ def _schema(sort_key: str) -> Any:
     return [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": sort_key, "KeyType": "RANGE"}]
 
 
-def new_queue(backend: Backend) -> str:
+def new_queue(backend: Backend, *, fifo: bool = False) -> str:
     """The URL of an empty queue."""
-    name = f"queue-{uuid4().hex[:12]}"
+    name = f"queue-{uuid4().hex[:12]}" + (".fifo" if fifo else "")
     if backend.name == MEMORY:
         return f"https://sqs.invalid/{name}"
-    url: str = backend.client("sqs").create_queue(QueueName=name)["QueueUrl"]
+    attributes = {"Attributes": {"FifoQueue": "true"}} if fifo else {}
+    url: str = backend.client("sqs").create_queue(QueueName=name, **attributes)["QueueUrl"]
     return url
 
 

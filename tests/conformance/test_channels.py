@@ -78,6 +78,39 @@ def test_a_queue_that_does_not_exist_accepts_nothing_and_raises_nothing(backend:
     assert SqsSender(backend.client("sqs")).send(url, [Message("a"), Message("b")]) == [0, 1]
 
 
+@pytest.fixture
+def fifo(backend: Backend) -> Queue:
+    url = new_queue(backend, fifo=True)
+    if backend.name == MEMORY:
+        return Queue(InMemorySender(backend.clock), url, None)
+    client = backend.client("sqs")
+    return Queue(SqsSender(client, fair_queues=False), url, client)
+
+
+def numbered(group: str, *numbers: int) -> list[Message]:
+    return [Message(f"{group}{n}", group=group, deduplication_id=f"{group}/{n}") for n in numbers]
+
+
+def test_a_fifo_queue_keeps_each_group_in_order(fifo: Queue) -> None:
+    for number in range(1, 6):
+        assert fifo.sender.send(fifo.url, [*numbered("a", number), *numbered("b", number)]) == []
+    taken = fifo.take(10)
+    assert [body for body in taken if body[0] == "a"] == ["a1", "a2", "a3", "a4", "a5"]
+    assert [body for body in taken if body[0] == "b"] == ["b1", "b2", "b3", "b4", "b5"]
+
+
+def test_a_fifo_queue_takes_what_is_sent_again_and_delivers_it_once(fifo: Queue, needs: Needs) -> None:
+    needs(Gap.DEDUPLICATION)
+    assert fifo.sender.send(fifo.url, numbered("a", 1)) == []
+    assert fifo.take(1) == ["a1"]
+    assert fifo.sender.send(fifo.url, numbered("a", 1, 2)) == []
+    assert fifo.take(2, 0.5) == ["a2"]
+
+
+def test_a_message_without_a_group_is_no_message_for_a_fifo_queue(fifo: Queue) -> None:
+    assert fifo.sender.send(fifo.url, [Message("a", deduplication_id="a/1")]) == [0]
+
+
 def fact(name: str, body: str, **attributes: str) -> PublishedFact:
     return PublishedFact(name=name, body=body, attributes=attributes)
 

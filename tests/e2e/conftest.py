@@ -102,8 +102,8 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     work_dir = tmp_path_factory.mktemp("deploy")
     with embedded_aws(log_path=work_dir / "ministack.log") as aws:
         deployment = deploy(CdkApp(ROOT), aws, work_dir)
-        outputs = {name: value for stack in deployment.outputs.values() for name, value in stack.items()}
-        ready = _ready(aws.endpoint_url, session_for(aws.endpoint_url), Installation.from_outputs(STAGE, outputs))
+        installation = Installation.from_stacks(STAGE, deployment.outputs)
+        ready = _ready(aws.endpoint_url, session_for(aws.endpoint_url), installation)
         ready.emulator_pid = aws.pid
         ready.seconds = dict(deployment.seconds)
         yield ready

@@ -10,12 +10,14 @@ import pytest
 
 from pushlane.aws.queues import SqsSender
 from pushlane.client import SubmitData
+from pushlane.inmemory import InMemoryBlobs
 from pushlane.model.events import Dispatch
 from pushlane.model.task import Status
 from pushlane.ports import Put, Scalar, Update
-from pushlane.router.app import Router, RouterPorts
+from pushlane.router.app import Router
 from pushlane.router.held import HeldTenants
 from pushlane.router.policy import PolicyDirectory
+from pushlane.router.ports import RouterPorts
 from pushlane.router.push import Pusher
 from pushlane.router.quarantine import Quarantine
 from pushlane.router.remembered import RememberedPools
@@ -83,6 +85,7 @@ def _router(deployed: Deployed, replans: list[int]) -> Router:
     turn = TurnPorts(
         store=deployed.store,
         sender=sender,
+        blobs=InMemoryBlobs(),
         clock=clock,
         wakeups_queue_url=deployed.installation.wakeups_queue_url,
         new_token=lambda: uuid.uuid4().hex,
@@ -93,7 +96,7 @@ def _router(deployed: Deployed, replans: list[int]) -> Router:
     return Router(
         RouterPorts(
             turn=turn,
-            pusher=Pusher(deployed.store, sender, lambda: b"a key of this test"),
+            pusher=Pusher(deployed.store, sender, turn.blobs, lambda: b"a key of this test"),
             tenants=TenantDirectory(deployed.store, clock),
             quarantine=Quarantine(deployed.store, sender, clock, deployed.installation.quarantine_queue_url),
             held=HeldTenants(),

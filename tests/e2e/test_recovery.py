@@ -15,13 +15,13 @@ from tests.e2e.conftest import Deployed, eventually
 pytestmark = pytest.mark.e2e
 
 
-def test_a_throwing_agent_is_retried_and_then_fails_with_its_error(deployed: Deployed) -> None:
+def test_a_throwing_agent_is_retried_and_then_dead_lettered_with_its_error(deployed: Deployed) -> None:
     mended = deployed.client.submit({**_plain("raise"), "payload": {"do": "raise", "times": 1}})
     broken = deployed.client.submit({**_plain("raise"), "retry": {"max_attempts": 2, "backoff_seconds": 0.2}})
     hopeless = deployed.client.submit(_plain("permanent"))
     ended = deployed.client.wait([mended.task_id, broken.task_id, hopeless.task_id], timeout_seconds=60)
     assert (ended[mended.task_id].status, ended[mended.task_id].epoch) == (Status.SUCCEEDED, 2)
-    assert (ended[broken.task_id].status, ended[broken.task_id].epoch) == (Status.FAILED, 2)
+    assert (ended[broken.task_id].status, ended[broken.task_id].epoch) == (Status.DEAD_LETTERED, 2)
     assert (ended[hopeless.task_id].status, ended[hopeless.task_id].epoch) == (Status.FAILED, 1)
     error = ended[broken.task_id].error
     assert error is not None

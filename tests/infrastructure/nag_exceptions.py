@@ -13,7 +13,7 @@ _TRACING: Final = "X-Ray's PutTraceSegments and DynamoDB's ListStreams support n
 _RUNTIME: Final = "Python 3.13 is the newest version for which every locked dependency ships a Graviton wheel."
 _AGENT_QUEUES: Final = "Agents are added by later stacks; the prefix of the name limits the right to this dispatcher."
 _VERSIONS: Final = "The grant of EventBridge Scheduler covers the versions of exactly this one function."
-_CLAIMS: Final = "Claims are objects named by digest; their prefix is all that an agent may touch."
+_CLAIMS: Final = "Claims are objects named by digest; their prefix is all that a function may touch."
 
 _AGENT_QUEUES_ARN: Final = "arn:<AWS::Partition>:sqs:<AWS::Region>:<AWS::AccountId>:pushlane-prod-agent-*"
 _ROUTING: Final = "Pushlane-Prod-Routing/Routing"
@@ -22,10 +22,13 @@ _LAST_RESORTS: Final = (
     "Pushlane-Prod-Channels/Channels/Quarantine/Resource",
     f"{_ROUTING}/Router/StreamDeadLetters/Resource",
     f"{_ROUTING}/Sweep/ScheduleDeadLetters/Resource",
+    f"{_ROUTING}/Registry/DeadLetters/Resource",
     f"{_ROUTING}/Lifecycle/TasksStreamDeadLetters/Resource",
     f"{_ROUTING}/Lifecycle/AttemptsStreamDeadLetters/Resource",
 )
-_DECIDING: Final = tuple(f"{_ROUTING}/{name}/{name}" for name in ("Router", "Sweep", "Lifecycle", "Registry"))
+_DECIDING: Final = tuple(
+    f"{_ROUTING}/{name}/{name}" for name in ("Router", "Sweep", "Lifecycle", "Registry", "Streamer")
+)
 _AGENTS: Final = tuple(f"Pushlane-Prod-Agents/{name}/Agent" for name in ("Extract", "Summarize", "Digest"))
 
 
@@ -43,6 +46,7 @@ def exceptions() -> dict[tuple[str, str], str]:
     for path in _DECIDING[:2]:
         rule = f"AwsSolutions-IAM5[Resource::{_AGENT_QUEUES_ARN}]"
         found[rule, f"{path}/Role/DefaultPolicy/Resource"] = _AGENT_QUEUES
+        found["AwsSolutions-IAM5[Resource::<...>/claims/*]", f"{path}/Role/DefaultPolicy/Resource"] = _CLAIMS
     for path in _AGENTS:
         rule = "AwsSolutions-IAM5[Resource::<...>/claims/*]"
         found[rule, f"{path}/Role/DefaultPolicy/Resource"] = _CLAIMS

@@ -55,7 +55,7 @@ def foreign(context: dict[str, Any], bare: Bare, tmp_path_factory: pytest.TempPa
 def test_one_stack_holds_everything(foreign: Templates) -> None:
     assert foreign.stacks.keys() == {"Foreign"}
     handlers = {one.properties["Handler"] for one in foreign.resources("AWS::Lambda::Function")}
-    ours = {f"lambdas.{name}.handler.handler" for name in ("router", "lifecycle", "sweep", "registry")}
+    ours = {f"lambdas.{name}.handler.handler" for name in ("router", "lifecycle", "streamer", "sweep", "registry")}
     assert {*ours, "translator.handler"} <= handlers
 
 
@@ -75,8 +75,8 @@ def test_the_queue_of_an_agent_with_a_dot_in_its_name_is_still_covered_by_the_ro
 
 def test_outputs_name_the_dead_letters_of_agents_that_were_added_later(foreign: Templates) -> None:
     outputs = foreign.outputs()
-    assert {"TasksTable", "IntakeQueueUrls", "IngressBusName", "DlqUrls"} <= outputs.keys()
-    assert "TranslatorDeadLetters" in str(outputs["DlqUrls"])
+    assert {"TasksTable", "IntakeQueueUrls", "IngressBusName", "DeadLetterQueues"} <= outputs.keys()
+    assert "TranslatorDeadLetters" in str(outputs["DeadLetterQueues"])
 
 
 def test_an_unknown_stage_is_refused_with_the_known_ones(context: dict[str, Any], bare: Bare, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from pushlane.model.commands import COMMANDS
 from pushlane.model.ids import INTAKE_SLOTS
 from tests.infrastructure.templates import Resource, Templates
 
@@ -84,7 +85,7 @@ def test_a_rule_gives_slots_away_only_after_the_rule_that_takes_them(prod: Templ
 
 def test_the_bus_door_delivers_whole_events_and_keeps_what_it_cannot_deliver(prod: Templates) -> None:
     for rule in rules(prod).values():
-        assert rule.properties["EventPattern"]["detail-type"] == ["SubmitTask"]
+        assert set(rule.properties["EventPattern"]["detail-type"]) == {"SubmitTask", "SubmitWorkflow", *COMMANDS}
         (target,) = rule.properties["Targets"]
         assert "Undelivered" in prod.target(target["DeadLetterConfig"]["Arn"], rule.stack).logical_id
         assert not {"Input", "InputPath", "InputTransformer"} & target.keys()

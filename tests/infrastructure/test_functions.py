@@ -17,6 +17,7 @@ SETTINGS = {
     "RouterFunction": settings.RouterSettings,
     "SweepFunction": settings.SweepSettings,
     "LifecycleFunction": settings.LifecycleSettings,
+    "StreamerFunction": settings.StreamerSettings,
     "RegistryFunction": settings.RegistrySettings,
     "Extract": settings.AgentSettings,
     "Summarize": settings.AgentSettings,
@@ -127,10 +128,14 @@ def own(templates: Templates, name: str) -> set[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("name", AGENTS)
-def test_an_agent_may_update_its_attempt_nudge_and_exchange_large_values(prod: Templates, name: str) -> None:
+def test_an_agent_may_update_its_attempt_nudge_emit_submit_and_exchange_large_values(
+    prod: Templates, name: str
+) -> None:
     assert own(prod, name) == {
         ("dynamodb:UpdateItem", "StateAttempts"),
         ("sqs:SendMessage", "ChannelsResults"),
+        ("sqs:SendMessage", "ChannelsEvents"),
+        *(("sqs:SendMessage", f"ChannelsIntake{number}") for number in range(8)),
         ("s3:GetObject", "StateClaims/claims/*"),
         ("s3:PutObject", "StateClaims/claims/*"),
     }
@@ -145,9 +150,13 @@ def test_a_turn_may_read_and_write_the_state_and_push(prod: Templates, name: str
     expected = state | indexes | {(action, "StateConfig") for action in READ}
     expected |= {("secretsmanager:GetSecretValue", "StateSigningSecret")}
     expected |= {("sqs:SendMessage", "ChannelsWakeups"), ("sqs:SendMessage", agents)}
+    expected |= {(action, "StateClaims/claims/*") for action in ("s3:GetObject", "s3:PutObject")}
+    expected |= {("s3:ListBucket", "StateClaims")}
     if name == "RouterFunction":
         expected |= {("sqs:SendMessage", "ChannelsQuarantine"), ("sqs:SendMessage", "ChannelsHeld")}
         expected |= {("sqs:SendMessage", "RoutingRouterStreamDeadLetters")}
+    else:
+        expected |= {("sqs:SendMessage", "RoutingSweepScheduleDeadLetters")}
     assert own(prod, name) == expected
 
 
@@ -158,15 +167,28 @@ def test_the_lifecycle_may_publish_and_put_aside_and_reads_no_table(prod: Templa
     assert own(prod, "LifecycleFunction") == {
         ("events:PutEvents", "ChannelsFacts"),
         ("sns:Publish", "ChannelsAnnouncements"),
+        ("sqs:SendMessage", "ChannelsEvents"),
+        ("secretsmanager:GetSecretValue", "StateSigningSecret"),
         ("sqs:SendMessage", "ChannelsQuarantine"),
         ("sqs:SendMessage", "RoutingLifecycleTasksStreamDeadLetters"),
         ("sqs:SendMessage", "RoutingLifecycleAttemptsStreamDeadLetters"),
     }
 
 
+def test_the_streamer_may_check_proofs_and_write_the_event_logs_and_nothing_else(prod: Templates) -> None:
+    calls = ("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem")
+    expected = {(action, "StateEvents") for action in calls}
+    assert own(prod, "StreamerFunction") == expected | {("secretsmanager:GetSecretValue", "StateSigningSecret")}
+
+
+def test_nobody_but_the_streamer_may_touch_the_event_logs(prod: Templates) -> None:
+    for name in SETTINGS.keys() - {"StreamerFunction"}:
+        assert "StateEvents" not in {on for _, on in rights(prod, name)}, name
+
+
 def test_the_registry_may_only_change_items_of_the_scheduler_and_wake_pools(prod: Templates) -> None:
     calls = ("dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem")
-    wakes = {("sqs:SendMessage", "ChannelsWakeups")}
+    wakes = {("sqs:SendMessage", "ChannelsWakeups"), ("sqs:SendMessage", "RoutingRegistryDeadLetters")}
     assert own(prod, "RegistryFunction") == {(action, "StateScheduler") for action in calls} | wakes
 
 

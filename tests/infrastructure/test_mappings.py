@@ -25,6 +25,14 @@ def test_the_router_takes_batches_and_reports_single_failures(prod: Templates) -
         assert mapping.properties["ScalingConfig"]["MaximumConcurrency"] >= 2
 
 
+def test_the_streamer_takes_whole_batches_and_reports_what_has_to_come_again(prod: Templates) -> None:
+    (mapping,) = mappings(prod, "ChannelsEvents")
+    assert "Streamer" in prod.target(mapping.properties["FunctionName"], mapping.stack).logical_id
+    assert mapping.properties["BatchSize"] == 10  # the most of a FIFO queue
+    assert mapping.properties["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert mapping.properties["ScalingConfig"]["MaximumConcurrency"] >= 2
+
+
 def assert_never_blocks(templates: Templates, mapping: Resource) -> None:
     properties = mapping.properties
     assert properties["BatchSize"] == 100
@@ -80,7 +88,7 @@ def test_the_sweep_runs_every_minute_and_is_not_repeated(prod: Templates) -> Non
     assert "ScheduleDeadLetters" in dead_letters.logical_id
     function = prod.target(target["Arn"], schedule.stack)
     assert function.properties["Timeout"] == 55
-    invocation = prod.only("AWS::Lambda::EventInvokeConfig")
+    invocation = prod.only("AWS::Lambda::EventInvokeConfig", named="Sweep")
     assert invocation.properties["MaximumRetryAttempts"] == 0
 
 

@@ -28,6 +28,15 @@ def test_every_queue_has_a_dead_letter_queue_or_is_one(prod: Templates) -> None:
         assert dead_letters.properties.get("FifoQueue") == queue.properties.get("FifoQueue")
 
 
+def test_events_are_in_order_and_known_again_by_task(prod: Templates) -> None:
+    """For the whole queue, what an agent sends could use up the throughput, and the ids, of everybody's."""
+    (queue,) = [one for one in prod.resources("AWS::SQS::Queue", named="Events") if not is_last_resort(one)]
+    assert queue.properties["FifoQueue"] is True
+    assert queue.properties["DeduplicationScope"] == "messageGroup"
+    assert queue.properties["FifoThroughputLimit"] == "perMessageGroupId"
+    assert "ContentBasedDeduplication" not in queue.properties
+
+
 def test_undeliverable_messages_wait_for_fourteen_days(prod: Templates) -> None:
     for queue in prod.resources("AWS::SQS::Queue"):
         assert queue.properties["MessageRetentionPeriod"] == FOURTEEN_DAYS, queue.logical_id
@@ -41,7 +50,7 @@ def test_a_message_stays_invisible_for_six_timeouts_of_its_consumer(prod: Templa
             function = prod.target(mapping.properties["FunctionName"], mapping.stack)
             assert source.properties["VisibilityTimeout"] >= 6 * function.properties["Timeout"]
             consumed += 1
-    assert consumed == 8 + 3 + 3
+    assert consumed == 8 + 3 + 1 + 3
 
 
 def test_queues_are_encrypted_and_refuse_plain_transport(prod: Templates) -> None:

@@ -30,7 +30,7 @@ def test_point_in_time_recovery_is_on_where_the_stage_says(
 ) -> None:
     templates: Templates = request.getfixturevalue(stage)
     tables = templates.resources("AWS::DynamoDB::Table")
-    assert len(tables) == 4
+    assert len(tables) == 5
     for table in tables:
         recovery = table.properties["PointInTimeRecoverySpecification"]
         assert recovery == {"PointInTimeRecoveryEnabled": enabled}
@@ -46,6 +46,12 @@ def test_tasks_stream_expire_and_are_listed_by_tenant(prod: Templates) -> None:
     (index,) = table["GlobalSecondaryIndexes"]
     assert index["IndexName"] == "by_tenant"
     assert [key["AttributeName"] for key in index["KeySchema"]] == ["tenant_bucket", "accepted_at_ms"]
+
+
+def test_events_expire_and_nobody_follows_them_by_a_stream(prod: Templates) -> None:
+    table = prod.only("AWS::DynamoDB::Table", named="Events").properties
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at_s", "Enabled": True}
+    assert not {"StreamSpecification", "LocalSecondaryIndexes", "GlobalSecondaryIndexes"} & table.keys()
 
 
 LOCAL = {
@@ -101,13 +107,14 @@ def test_stacks_have_stable_names(prod: Templates, local: Templates) -> None:
 def test_clients_find_what_they_need_in_the_outputs(prod: Templates) -> None:
     outputs = prod.outputs()
     assert outputs.keys() == {
-        *("TasksTable", "AttemptsTable", "SchedulerTable", "ConfigTable", "ClaimsBucket"),
+        *("TasksTable", "AttemptsTable", "SchedulerTable", "ConfigTable", "EventsTable", "ClaimsBucket"),
         *("IngressBusName", "FactsBusName", "IntakeTopicArns", "AnnouncementsTopicArn", "IntakeQueueUrls"),
-        *("StreamName", "ResultsQueueUrl", "WakeupsQueueUrl", "HeldQueueUrl", "QuarantineQueueUrl", "DlqUrls"),
+        *("StreamName", "ResultsQueueUrl", "WakeupsQueueUrl", "HeldQueueUrl", "QuarantineQueueUrl"),
+        *("DeadLetterQueues", "AlarmsTopicArn"),
     }
     dead_letters = [queue for queue in prod.resources("AWS::SQS::Queue") if "DeadLetters" in queue.logical_id]
-    urls = str(outputs["DlqUrls"])
+    places = str(outputs["DeadLetterQueues"])
     for queue in dead_letters:
-        assert queue.logical_id in urls
-    assert "Undelivered" in urls
-    assert "Quarantine" not in urls
+        assert queue.logical_id in places
+    assert "Undelivered" in places
+    assert "Quarantine" in places

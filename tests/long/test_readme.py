@@ -5,6 +5,7 @@ The blocks use the default port and the checkout's own `.pushlane` folder: a `ma
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,8 +59,8 @@ def test_make_demo() -> None:
 
 
 def test_run_it_locally(down_at_the_end: None) -> None:
-    """make up, pushlane tenants add, submit, agents, status, policy get --effective, python examples/submit_a_task.py,
-    make down.
+    """make up, pushlane tenants add, submit, agents, status, dlq list, policy get --effective,
+    python examples/submit_a_task.py, make down.
     """
     said = shell(block_with("make up"), 400)
     assert "extract" in said
@@ -71,6 +72,14 @@ def test_whose_turn_it_is() -> None:
     [command, simulation] = block_with(".venv/bin/pushlane policy validate").splitlines()
     assert simulation == "make sim"
     shell(command, 60)
+
+
+def test_write_an_agent() -> None:
+    """pushlane init word-counter; python -m pytest build/word-counter; pushlane agent run examples.greeter."""
+    shutil.rmtree(ROOT / "build" / "word-counter", ignore_errors=True)  # nothing is overwritten
+    said = shell(block_with(".venv/bin/pushlane init"), 120)
+    assert "6 passed" in said
+    assert '"greeting": "Hello, Ada!"' in said
 
 
 def test_make_help_and_make_setup() -> None:

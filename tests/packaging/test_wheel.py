@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,12 +75,35 @@ def test_a_foreign_app_of_ten_lines_gets_a_whole_pushlane(wheel: Path, empty: Pa
     shutil.copytree(ROOT / "examples" / "greeter", tmp_path / "greeter")
     app = ROOT / "examples" / "foreign_app" / "app.py"
     shutil.copy(app, tmp_path / "app.py")
-    context = json.dumps({"stage": "dev", "vendor": False})
-    run(empty, "app.py", cwd=tmp_path, CDK_OUTDIR="cdk.out", CDK_CONTEXT_JSON=context, CDK_VALIDATION="false")
-    template = json.loads((tmp_path / "cdk.out" / "MyAgents.template.json").read_text())
+    template = synthesised(empty, tmp_path, "MyAgents")
     handlers = {
         one["Properties"]["Handler"] for one in template["Resources"].values() if one["Type"] == "AWS::Lambda::Function"
     }
     assert {"lambdas.router.handler.handler", "greeter.handler.handler"} <= handlers
+    assert registered(template) == ["greeter"]
+
+
+def test_a_scaffolded_project_is_tested_run_and_synthesised(wheel: Path, empty: Path, tmp_path: Path) -> None:
+    install(empty, f"pushlane[cli,cdk] @ {wheel.as_uri()}")
+    install(empty, "pytest")
+    pushlane, project = empty.with_name("pushlane"), tmp_path / "word-counter"
+    run(pushlane, "init", "word-counter", cwd=tmp_path)
+    assert "6 passed" in run(empty, "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=project)
+    payload = json.dumps({"texts": ["one two", "three"]})
+    told = run(pushlane, "agent", "run", "word_counter.handler:work", "--payload", payload, "--json", cwd=project)
+    assert json.loads(told)["result"] == {"texts": 2, "words": 3}
+    template = synthesised(empty, project, "WordCounter")
+    assert registered(template) == ["word-counter"]
+
+
+def synthesised(python: Path, project: Path, stack: str) -> dict[str, Any]:
+    """The template of the project's stack, without third-party code in its bundles."""
+    context = json.dumps({"stage": "dev", "vendor": False})
+    run(python, "app.py", cwd=project, CDK_OUTDIR="cdk.out", CDK_CONTEXT_JSON=context, CDK_VALIDATION="false")
+    template: dict[str, Any] = json.loads((project / "cdk.out" / f"{stack}.template.json").read_text())
+    return template
+
+
+def registered(template: dict[str, Any]) -> list[str]:
     agents = [one for one in template["Resources"].values() if one["Type"] == "Custom::PushlaneAgent"]
-    assert [one["Properties"]["AgentId"] for one in agents] == ["greeter"]
+    return [one["Properties"]["AgentId"] for one in agents]

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from pushlane.model.agent import Agent
 from pushlane.model.policy import Policy
-from pushlane.testing.dispatcher import INTAKE, RESULTS, WAKEUPS
+from pushlane.testing.deliveries import INTAKE, RESULTS, WAKEUPS
 from tests.simulation.chances import POOLS, RESOURCES, TENANTS, a_policy, a_submission, some_agents
 from tests.simulation.runnable import left_idle
 from tests.simulation.world import World

@@ -1,7 +1,8 @@
 """A world of pools for property tests: the product's routers over ports in memory, and agents that the test plays.
 
-Nothing but messages drives it: submissions, nudges and the product's own wake-ups. The sweep never runs. After every
-transaction, whatever came before it, the counters are compared with the live reservations.
+Nothing but messages drives it: submissions, nudges and the product's own wake-ups. The sweep never runs, but for its
+look at agents that started nothing and have cooled down. After every transaction, whatever came before it, the counters
+are compared with the live reservations.
 """
 
 from collections import Counter
@@ -27,11 +28,12 @@ from pushlane.ports import (
     TransactionCancelled,
     Write,
 )
+from pushlane.router.agent_health import look_at_starts
 from pushlane.state import attempts, keys
 from pushlane.state.items import agent_of, attempt_of, number, resource_of, shape_of_item, tenant_of, text
 from pushlane.state.policies import PolicyChange, set_policy
 from pushlane.testing import InMemoryDispatcher, sqs_event
-from pushlane.testing.dispatcher import HELD, INTAKE, RESULTS, WAKEUPS
+from pushlane.testing.deliveries import HELD, INTAKE, RESULTS, WAKEUPS
 from tests.simulation.buckets import Ledger
 from tests.unit.values import agent_item
 
@@ -187,15 +189,21 @@ class World(InMemoryDispatcher):
     def finish_everything(self) -> None:
         """No more arrivals, every push is started and succeeds, and time goes on from wake-up to wake-up."""
         for _ in range(_ROUNDS_MAX):
+            self._try_cooled()
             self.run_until_idle()
             self._work()
             due = [at for queue in _QUEUES if (at := self.sender.next_visible_of(queue)) is not None]
+            due += [agent.cools_until_ms for agent in self.agents() if agent.cools_until_ms is not None]
             if not due:
                 assert not self.unfinished(), f"no message will ever come, and these wait: {self.unfinished()}"
                 return
             due_ms = min(due)
             self.clock.advance(max(0, due_ms - self.clock.now_ms()))
         raise AssertionError(f"still not done: {self.unfinished()}")
+
+    def _try_cooled(self) -> None:
+        agents = [i for i in self.scheduler_items("POOL#") if i.key.sk.startswith(keys.AGENT_PREFIX)]
+        look_at_starts(self.turn, self.pusher, agents, ())
 
     def _work(self) -> None:
         while self.pushed or self.running:
@@ -214,7 +222,8 @@ class World(InMemoryDispatcher):
         said = {
             item.key.pk: f"{text(item.attributes, 'status')} {item.attributes.get('park_reason')}" for item in tasks
         }
-        return {task_id: word for task_id, word in said.items() if not Status(word.split()[0]).terminal}
+        over = {status for status in Status if status.terminal} | {Status.DEAD_LETTERED}
+        return {task_id: word for task_id, word in said.items() if Status(word.split()[0]) not in over}
 
     def scheduler_items(self, prefix: str) -> list[Item]:
         return [item for item in self.store.items(Table.SCHEDULER) if item.key.pk.startswith(prefix)]

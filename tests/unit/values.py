@@ -11,7 +11,7 @@ from pushlane.model.task import Door, Source, Task, Tier
 from pushlane.ports import ItemStore, Key, Put, Table, Update, Write
 from pushlane.scheduling.decisions import Block, Dispatch, FromLane, Park, ParkReason
 from pushlane.scheduling.entry import Entry, entry_of, lane_of
-from pushlane.scheduling.snapshot import Arrival, Finished, LaneState, LaneView, LeaseExpired, RetryDue, RetryState
+from pushlane.scheduling.snapshot import Arrival, Finished, LaneState, LaneView, LeaseExpired, Ready, RetryState
 from pushlane.state import keys
 
 NOW: Final = 1_700_000_000_000
@@ -67,7 +67,7 @@ def an_expiry(number: int = 1, *, attempt: Attempt | None = None, **changed: Any
     return LeaseExpired(lost, RetryState(entry=entry_of(task, Policy(), lost.epoch), retry=task.retry))
 
 
-def dispatch_of(origin: Arrival | RetryDue | Entry, *, handed_from: str | None = None, **held: Any) -> Dispatch:
+def dispatch_of(origin: Arrival | Ready | Entry, *, handed_from: str | None = None, **held: Any) -> Dispatch:
     """A dispatch of an arrival, of a due retry, or of an entry from its lane; keywords change the reservation."""
     entry = origin if isinstance(origin, Entry) else origin.entry
     plain = a_reservation(
@@ -83,7 +83,7 @@ def dispatch_of(origin: Arrival | RetryDue | Entry, *, handed_from: str | None =
     )
 
 
-def park_of(origin: Arrival | RetryDue, reason: ParkReason = ParkReason.CAPACITY, tag_ms: int = 0) -> Park:
+def park_of(origin: Arrival | Ready, reason: ParkReason = ParkReason.CAPACITY, tag_ms: int = 0) -> Park:
     return Park(entry=origin.entry, block=Block(reason), origin=origin, tag_ms=tag_ms)
 
 

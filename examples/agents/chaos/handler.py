@@ -1,7 +1,7 @@
 """The chaos agent: fails in the way its payload orders. Only for local tests; do not deploy it beside real agents.
 
-Payload: `{"do": "sleep" | "raise" | "exit" | "permanent" | "echo", "seconds"?, "times"?, "value"?}`; with `times` only
-the first so many attempts misbehave. Result: `{"value", "attempt"}`.
+Payload: an `Order` as in `misbehaviour.py`; with `times` only the first so many attempts misbehave. Result:
+`{"value", "attempt"}`, and of steps how many there were and where this attempt went on.
 """
 
 from __future__ import annotations

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Protocol
 
 from msgspec import Meta, Struct
+
+from pushlane.model.signals import Signal
 
 CHECK_IN_SECONDS = 0.2
 
@@ -17,14 +20,28 @@ class Attempt(Protocol):
     @property
     def attempt(self) -> int: ...
 
+    @property
+    def restored(self) -> Mapping[str, Any] | None: ...
+
     def check_in(self) -> object: ...
+
+    def checkpoint(self, state: object) -> object: ...
+
+    def sleep(self, seconds: float) -> None: ...
+
+    def wait_for_signal(self, name: str, timeout_seconds: float | None = None) -> Signal: ...
 
 
 class Order(Struct, frozen=True):
-    """What to do; `times` limits it to the first so many attempts, later ones echo `value`. Without it, always."""
+    """What to do; `times` limits it to the first so many attempts, later ones echo `value`. Without it, always.
 
-    do: Literal["sleep", "raise", "exit", "permanent", "echo"]
+    `steps`: so many of `seconds` each, with a checkpoint after each. `doze`: end the invocation and go on `seconds`
+    later. `ask`: wait for a signal named `answer`, which is the value then. `raise-steps` fails after every step.
+    """
+
+    do: Literal["sleep", "raise", "exit", "permanent", "echo", "steps", "raise-steps", "doze", "ask"]
     seconds: Annotated[float, Meta(ge=0, le=900)] = 0.0
+    steps: Annotated[int, Meta(ge=1, le=1_000)] = 1
     times: Annotated[int, Meta(ge=0)] | None = None
     value: Any = None
 
@@ -40,9 +57,31 @@ class MisbehavedForGood(Misbehaved):
 def carry_out(order: Order, attempt: Attempt) -> dict[str, Any]:
     """Do as ordered; if that comes to an end, return the value, the attempt, and when this code began to run."""
     ran_at_ms = time.time_ns() // 1_000_000  # first thing: pickup latency is measured up to here
+    match order.do:
+        case "steps" | "raise-steps":
+            return {"value": order.value, "attempt": attempt.attempt, **_steps(order, attempt)}
+        case "doze":
+            attempt.sleep(order.seconds)
+            return {"value": order.value, "attempt": attempt.attempt}
+        case "ask":
+            return {"value": attempt.wait_for_signal("answer").data, "attempt": attempt.attempt}
+        case _:
+            pass
     if order.times is None or attempt.attempt <= order.times:
         _misbehave(order, attempt)
     return {"value": order.value, "attempt": attempt.attempt, "ran_at_ms": ran_at_ms}
+
+
+def _steps(order: Order, attempt: Attempt) -> dict[str, Any]:
+    """How many steps there were, and how many were begun in all attempts together: more when some were repeated."""
+    state = dict(attempt.restored or {"done": 0})
+    while state["done"] < order.steps:
+        time.sleep(order.seconds)
+        state["done"] += 1
+        attempt.checkpoint(state)
+        if order.do == "raise-steps":
+            raise Misbehaved(f"attempt {attempt.attempt} raised after step {state['done']}")
+    return {"steps": state["done"], "resumed_at": (attempt.restored or {"done": 0})["done"]}
 
 
 def _misbehave(order: Order, attempt: Attempt) -> None:
@@ -55,7 +94,7 @@ def _misbehave(order: Order, attempt: Attempt) -> None:
             raise MisbehavedForGood(f"attempt {attempt.attempt} failed for good as ordered")
         case "exit":
             os._exit(1)
-        case "echo":
+        case _:
             pass
 
 

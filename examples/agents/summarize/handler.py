@@ -26,7 +26,7 @@ def work(ctx: TaskContext, payload: Mapping[str, Any]) -> Mapping[str, Any]:
     except DocumentInvalid as error:
         raise Permanent(str(error)) from error
     ctx.used(tokens=0)  # none without a model; what the task estimated goes back to its tenant's share
-    summary = summarize(extracted, model_from_environment(lambda tokens: ctx.used(tokens=tokens)))
+    summary = summarize(extracted, model_from_environment(ctx))
     ctx.log(f"chose {len(summary.sentences)} sentences; method {summary.method}")
     return payload_of(summary)
 

@@ -1,36 +1,15 @@
-"""What an agent author writes: a plain function `(ctx, payload) -> result` and the types of task it takes."""
+"""What an agent author writes: a function `(ctx, payload) -> result` and the types of task it takes."""
 
-import math
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Generator
+from types import GeneratorType
+from typing import Any
 
 from msgspec import Struct
 
 from pushlane.agent.context import TaskContext
-from pushlane.model.errors import PushlaneError
+from pushlane.agent.payloads import plain_result, typed_payload
 
-PAUSE_SECONDS_MAX: Final = 86_400.0
-
-Work = Callable[[TaskContext, Mapping[str, Any]], Mapping[str, Any]]
-
-
-class Permanent(PushlaneError):
-    """The task can never succeed, however often it is tried (a malformed document, say): it fails at once."""
-
-
-class Throttled(PushlaneError):
-    """A provider refused a call for now (a 429): nobody draws on `resource` for `retry_after_seconds`, and the task is
-    tried again then, at no cost to its retries. What the attempt did not report as used counts as not used.
-
-    Raises `ValueError` for a time that is no number of seconds from 0 on; more than a day counts as a day.
-    """
-
-    def __init__(self, resource: str, retry_after_seconds: float) -> None:
-        if not 0 <= retry_after_seconds < math.inf:
-            raise ValueError(f"retry_after_seconds is {retry_after_seconds}: say how long to wait, in seconds")
-        super().__init__(f"{resource}: a provider refused the call; try again after {retry_after_seconds:g} s")
-        self.resource = resource
-        self.retry_after_seconds = min(float(retry_after_seconds), PAUSE_SECONDS_MAX)
+Work = Callable[[TaskContext, Any], Any]
 
 
 class AgentDefinition(Struct, frozen=True, kw_only=True):
@@ -38,18 +17,50 @@ class AgentDefinition(Struct, frozen=True, kw_only=True):
 
     work: Work
     task_types: tuple[str, ...]
+    stall_seconds: float | None = None
+    payload: Any = None
+    result: Any = None
 
-    def __call__(self, ctx: TaskContext, payload: Mapping[str, Any]) -> Mapping[str, Any]:
-        return self.work(ctx, payload)
+    def __call__(self, ctx: TaskContext, payload: Any) -> Any:
+        """What the function returns for this payload, its types checked; a generator is run to its end."""
+        made = self.work(ctx, typed_payload(payload, self.payload))
+        said = _driven(ctx, made) if isinstance(made, GeneratorType) else made
+        return plain_result(said, self.result)
 
 
-def agent(*, task_types: tuple[str, ...]) -> Callable[[Work], AgentDefinition]:
+def agent(
+    *,
+    task_types: tuple[str, ...],
+    stall_seconds: float | None = None,
+    payload: type | None = None,
+    result: type | None = None,
+) -> Callable[[Work], AgentDefinition]:
     """Make a function an agent. Its exceptions fail the attempt, which is retried by the task's policy.
 
-    The result is a JSON object; one above 64 KB travels as a claim check.
+    A generator function may `yield state` (an object) at any time: that is a checkpoint. When the task has to go on in
+    another invocation, the function is called again from its start, with the last state in `ctx.restored`.
+
+    `payload` and `result` are types (a `msgspec.Struct`, a dataclass, ...) that are decoded and checked: what does not
+    fit fails the task for good, with the field's name. The result is a JSON object; one above 64 KB travels as a claim
+    check. `stall_seconds`: an attempt that shows no sign of its work (check-in, checkpoint, emit, progress) for so long
+    is ended as stalled; the policy's figure for the task type goes first.
     """
 
     def define(work: Work) -> AgentDefinition:
-        return AgentDefinition(work=work, task_types=task_types)
+        return AgentDefinition(
+            work=work, task_types=task_types, stall_seconds=stall_seconds, payload=payload, result=result
+        )
 
     return define
+
+
+def _driven(ctx: TaskContext, steps: Generator[Any, Any, Any]) -> Any:
+    """Checkpoint each state; whatever ends the attempt there closes the generator, so that its `finally` blocks run."""
+    try:
+        state = next(steps)
+        while True:
+            state = steps.send(ctx.checkpoint(state))
+    except StopIteration as end:
+        return end.value
+    finally:
+        steps.close()

@@ -4,41 +4,35 @@ Before start: the message comes again. After start: the lease runs out and the a
 sweep completes from the attempt what the nudge would have told.
 """
 
-import hashlib
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from enum import Enum, auto
+from typing import Final
 
 import msgspec
-from msgspec import Struct
 
-from pushlane.agent.context import AttemptLost, TaskContext
-from pushlane.agent.definition import AgentDefinition, Permanent, Throttled
-from pushlane.model import claim_check
-from pushlane.model.attempt import ErrorDetail, Outcome, OutcomeKind, Usage
+from pushlane.agent.attempt import Invocation, LiveAttempt
+from pushlane.agent.context import TaskContext
+from pushlane.agent.definition import AgentDefinition
+from pushlane.agent.errors import AttemptLost, Permanent, Throttled
+from pushlane.agent.flow import AttemptEnds
+from pushlane.agent.heartbeat import Watch
+from pushlane.agent.lease import LEASE_GRACE_MS, LeaseRules
+from pushlane.agent.ports import AgentPorts
+from pushlane.model.attempt import ErrorDetail, Outcome, OutcomeKind
 from pushlane.model.attempt import Throttled as Pause
 from pushlane.model.events import Dispatch, Nudge
-from pushlane.model.nesting import NESTING_MAX, nests_too_deep
-from pushlane.ports import BlobStore, Clock, ConditionFailed, ItemStore, Message, MessageSender
+from pushlane.ports import Attributes, ConditionFailed, Message, Scalar
 from pushlane.state import attempts
 from pushlane.state.items import to_json
 
-# The lease outlives the invocation by this much, so that a slow last write still finds its attempt.
-LEASE_GRACE_MS: Final = 5_000
 _MESSAGE_MAX: Final = 2_000
+# How often one invocation begins again because a signal came just when it was about to wait for it.
+_RUNS_MAX: Final = 20
 
 
-class AgentPorts(Struct, frozen=True, kw_only=True):
-    """What the runtime needs of the outside. `new_call_id` names an invocation. `blobs` is called only for a large
-    payload or result, so that most invocations never pay for its client.
-    """
-
-    store: ItemStore
-    sender: MessageSender
-    blobs: Callable[[], BlobStore]
-    clock: Clock
-    results_queue_url: str
-    new_call_id: Callable[[], str]
-    log: Callable[..., None]
+class _Said(Enum):
+    FINISHED = auto()
+    LOST = auto()
+    SIGNALLED = auto()
 
 
 class AgentRuntime:
@@ -49,60 +43,125 @@ class AgentRuntime:
         self._ports = ports
 
     def run(self, body: str | bytes, remaining_ms: int) -> bool:
-        """Run the attempt of one dispatch message within `remaining_ms`; False when it was not ours to run.
+        """Run the attempt of one dispatch message within `remaining_ms`; False when it was not ours to run, or is not
+        ours any more.
 
         Raises `msgspec.DecodeError` for a body that is no dispatch, and `StoreUnavailable` before anything happened.
         """
         dispatch = msgspec.json.decode(body, type=Dispatch)
-        call_id = self._ports.new_call_id()
-        started_at_ms = self._ports.clock.now_ms()
-        ends_at_ms = started_at_ms + remaining_ms
-        key = attempts.attempt_item(dispatch.attempt_pk, dispatch.task_id)
+        now_ms = self._ports.clock.now_ms()
+        invocation = Invocation(
+            call_id=self._ports.new_call_id(), started_at_ms=now_ms, ends_at_ms=now_ms + remaining_ms
+        )
+        rules = lease_rules(dispatch, self._definition.stall_seconds, invocation)
+        live = LiveAttempt(dispatch, invocation, self._ports, rules)
         try:
-            lease_until_ms = ends_at_ms + LEASE_GRACE_MS
-            self._ports.store.write(attempts.start(key, dispatch.epoch, call_id, started_at_ms, lease_until_ms))
+            live.learn(self._start(dispatch, invocation, rules))
         except ConditionFailed:
             self._ports.log("not-started", task_id=dispatch.task_id, epoch=dispatch.epoch, reason="duplicate or stale")
             return False
-        ctx = TaskContext(
-            dispatch,
-            call_id,
-            store=self._ports.store,
-            clock=self._ports.clock,
-            ends_at_ms=ends_at_ms,
-            lease_grace_ms=LEASE_GRACE_MS,
-            log=self._ports.log,
-        )
-        outcome = self._work(ctx, dispatch, started_at_ms)
-        return self._finish(dispatch, call_id, outcome)
-
-    def _work(self, ctx: TaskContext, dispatch: Dispatch, started_at_ms: int) -> Outcome:
-        """The author's function and everything that can go wrong around it, as an outcome."""
         try:
+            self._keep_alive(live, rules)
+            return self._run_started(live)
+        finally:
+            live.stop()
+
+    def _start(self, dispatch: Dispatch, invocation: Invocation, rules: LeaseRules) -> Attributes:
+        key = attempts.attempt_item(dispatch.attempt_pk, dispatch.task_id)
+        started_at_ms, call_id = invocation.started_at_ms, invocation.call_id
+        more: dict[str, Scalar] = {"progress_at_ms": started_at_ms}
+        if rules.stall_ms is not None:
+            more["stall_ms"] = rules.stall_ms
+        return attempts.within_its_end(
+            self._ports.store,
+            rules.until(started_at_ms, started_at_ms),
+            lambda until_ms: attempts.start(key, dispatch.epoch, call_id, started_at_ms, until_ms, more),
+        )
+
+    def _keep_alive(self, live: LiveAttempt, rules: LeaseRules) -> None:
+        """Have the lease extended, if it is shorter than the invocation."""
+        started_at_ms = live.invocation.started_at_ms
+        if rules.lease_ms >= rules.lasts_until_ms - started_at_ms and rules.stall_ms is None:
+            return
+        watch = Watch(
+            attempt_pk=live.dispatch.attempt_pk,
+            task_id=live.dispatch.task_id,
+            epoch=live.dispatch.epoch,
+            runner=live.runner,
+            rules=rules,
+            progress_at_ms=started_at_ms,
+            written_at_ms=started_at_ms,
+            lease_until_ms=rules.until(started_at_ms, started_at_ms),
+        )
+        kept = self._ports.heartbeat.keep(watch)
+        if kept is None:
+            live.lasts_for_the_invocation()
+            live.say()
+        else:
+            live.kept_by(kept)
+
+    def _run_started(self, live: LiveAttempt) -> bool:
+        """Run the function, again if a signal came just before it would have waited for it."""
+        for _ in range(_RUNS_MAX):
+            outcome = self._work(live)
+            if outcome is None:
+                break
+            said = self._finish(live, outcome)
+            if said is not _Said.SIGNALLED:
+                return said is _Said.FINISHED
+            if live.near_its_limit():
+                break
+        if not live.lost:
+            return self._finish(live, self._outcome(live, OutcomeKind.YIELDED)) is _Said.FINISHED
+        self._ports.log(
+            "not-finished", task_id=live.dispatch.task_id, epoch=live.dispatch.epoch, reason="attempt is lost"
+        )
+        return False
+
+    def _work(self, live: LiveAttempt) -> Outcome | None:
+        """The author's function and everything that can go wrong around it, as an outcome; None when it was lost."""
+        dispatch = live.dispatch
+        try:
+            live.end_if_ordered()
             if dispatch.task_type not in self._definition.task_types:
                 raise Permanent(f"this agent takes {', '.join(self._definition.task_types)}, not {dispatch.task_type}")
-            result = self._definition.work(ctx, self._payload(dispatch))
-            stored = self._result(dispatch, result)
-        except Exception as error:  # the author's code may raise anything; each is the attempt's outcome
-            said = _failed(error, ctx.usage, started_at_ms)
-        else:
-            said = Outcome(
-                kind=OutcomeKind.SUCCEEDED,
-                started_at_ms=started_at_ms,
-                finished_at_ms=started_at_ms,
-                result=stored,
-                usage=ctx.usage,
+            result = self._definition(TaskContext(live), live.claims.redeem(dispatch.payload))
+            said = self._outcome(live, OutcomeKind.SUCCEEDED)
+            return msgspec.structs.replace(said, result=live.claims.bounded(result, "result"), checkpoint=None)
+        except AttemptEnds as end:
+            said = self._outcome(live, end.kind)
+            if end.kind is not OutcomeKind.SUSPENDED:
+                return said
+            return msgspec.structs.replace(
+                said, resume_at_ms=end.resume_at_ms, awaits=end.awaits, signals_seen=live.signals_known
             )
-        return msgspec.structs.replace(said, finished_at_ms=max(started_at_ms, self._ports.clock.now_ms()))
+        except Exception as error:  # the author's code may raise anything; each is the attempt's outcome
+            if live.lost:
+                return None
+            return _failed(error, self._outcome(live, OutcomeKind.FAILED))
 
-    def _finish(self, dispatch: Dispatch, call_id: str, outcome: Outcome) -> bool:
+    def _outcome(self, live: LiveAttempt, kind: OutcomeKind) -> Outcome:
+        started_at_ms = live.invocation.started_at_ms
+        return Outcome(
+            kind=kind,
+            started_at_ms=started_at_ms,
+            finished_at_ms=max(started_at_ms, self._ports.clock.now_ms()),
+            usage=live.used.usage,
+            checkpoint=live.checkpoint,
+            children=bool(live.children),
+        )
+
+    def _finish(self, live: LiveAttempt, outcome: Outcome) -> _Said:
+        dispatch = live.dispatch
         key = attempts.attempt_item(dispatch.attempt_pk, dispatch.task_id)
         try:
-            self._ports.store.write(attempts.finish(key, dispatch.epoch, call_id, outcome, outcome.finished_at_ms))
-        except ConditionFailed:
+            self._ports.store.write(attempts.finish(key, dispatch.epoch, live.runner, outcome, outcome.finished_at_ms))
+        except ConditionFailed as error:
+            if outcome.kind is OutcomeKind.SUSPENDED and live.learn_refusal(error.item):
+                return _Said.SIGNALLED
             self._ports.log("not-finished", task_id=dispatch.task_id, epoch=dispatch.epoch, reason="attempt is lost")
-            return False
-        nudge = Message(to_json(Nudge(token=dispatch.token, runner=call_id, outcome=outcome)))
+            return _Said.LOST
+        nudge = Message(to_json(Nudge(token=dispatch.token, runner=live.runner, outcome=outcome, waits=live.waits)))
         if self._ports.sender.send(self._ports.results_queue_url, [nudge]):
             self._ports.log("nudge-lost", task_id=dispatch.task_id, epoch=dispatch.epoch, next="the sweep completes it")
         self._ports.log(
@@ -113,56 +172,34 @@ class AgentRuntime:
             outcome=outcome.kind.value,
             run_ms=outcome.finished_at_ms - outcome.started_at_ms,
         )
-        return True
-
-    def _payload(self, dispatch: Dispatch) -> Mapping[str, Any]:
-        claim = claim_check.as_claim_check(dispatch.payload)
-        if claim is None:
-            return dispatch.payload
-        body = self._ports.blobs().get(claim.key)
-        if hashlib.sha256(body).hexdigest() != claim.sha256:
-            raise Permanent(f"claim check {claim.key}: the stored object is not the one that was claimed")
-        value = msgspec.json.decode(body)
-        if not isinstance(value, dict):
-            raise Permanent(f"claim check {claim.key}: the stored JSON is not an object")
-        return value
-
-    def _result(self, dispatch: Dispatch, result: object) -> dict[str, Any]:
-        if not isinstance(result, Mapping):
-            raise Permanent(f"an agent returns a JSON object, this one returned {type(result).__name__}")
-        body = msgspec.json.encode(result)
-        if len(body) <= claim_check.INLINE_BYTES_MAX:
-            # Decoded again, so that what is stored and fingerprinted is what every reader will see.
-            plain: dict[str, Any] = msgspec.json.decode(body)
-            if nests_too_deep(plain):
-                raise Permanent(f"the result nests deeper than {NESTING_MAX} levels")
-            return plain
-        sha256 = hashlib.sha256(body).hexdigest()
-        claim = claim_check.ClaimCheck(
-            key=claim_check.claim_key(dispatch.tenant_id, sha256), bytes=len(body), sha256=sha256
-        )
-        self._ports.blobs().put(claim.key, body)
-        return claim_check.as_value(claim)
+        return _Said.FINISHED
 
 
-def _failed(error: Exception, usage: Usage, started_at_ms: int) -> Outcome:
-    """The outcome of an attempt that ended with an exception; it ends when it began until its end is filled in."""
+def lease_rules(dispatch: Dispatch, stall_seconds: float | None, invocation: Invocation) -> LeaseRules:
+    """The rules of an attempt's lease; the author's `stall_seconds` counts where the policy has none."""
+    stall = dispatch.stall_seconds if dispatch.stall_seconds is not None else stall_seconds
+    return LeaseRules(
+        lease_ms=round(dispatch.lease_seconds * 1_000),
+        stall_ms=None if stall is None else round(stall * 1_000),
+        lasts_until_ms=invocation.ends_at_ms + LEASE_GRACE_MS,
+        ends_at_ms=dispatch.ends_at_ms,
+    )
+
+
+def _failed(error: Exception, said: Outcome) -> Outcome:
+    """The outcome of an attempt that ended with an exception."""
     detail = ErrorDetail(
         error_type=type(error).__name__,
         # A file name that is no UTF-8, say, comes with surrogates, and those cannot be stored.
         message=str(error)[:_MESSAGE_MAX].encode(errors="replace").decode(),
         retryable=not isinstance(error, Permanent | AttemptLost),
     )
-    throttled = None
-    if isinstance(error, Throttled):
-        # What was refused was not used: a provider that is busy for hours must not eat the tenant's budget.
-        usage = msgspec.structs.replace(usage, tokens=usage.tokens or 0)
-        throttled = Pause(resource=error.resource, retry_after_seconds=error.retry_after_seconds)
-    return Outcome(
-        kind=OutcomeKind.FAILED,
-        started_at_ms=started_at_ms,
-        finished_at_ms=started_at_ms,
-        error=detail,
-        usage=usage,
-        throttled=throttled,
-    )
+    if not isinstance(error, Throttled):
+        return msgspec.structs.replace(said, error=detail)
+    # What was refused was not used: a provider that is busy for hours must not eat the tenant's budget.
+    usage = msgspec.structs.replace(said.usage, tokens=said.usage.tokens or 0)
+    pause = Pause(resource=error.resource, retry_after_seconds=error.retry_after_seconds)
+    return msgspec.structs.replace(said, error=detail, usage=usage, throttled=pause)
+
+
+__all__ = ["LEASE_GRACE_MS", "AgentPorts", "AgentRuntime", "lease_rules"]

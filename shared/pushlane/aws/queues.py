@@ -15,7 +15,7 @@ LIMITS: Final = Limits(entries=10, size_bytes=1_048_576)
 
 class SqsSender:
     """Sends in batches. `fair_queues`: a message's group becomes the MessageGroupId of SQS fair queues (standard
-    queues on AWS; emulators ignore it).
+    queues on AWS; emulators ignore it). A message with a deduplication id is one for a FIFO queue, and always has both.
     """
 
     def __init__(self, client: "SQSClient", *, fair_queues: bool = False, backoff: Backoff = DEFAULT_BACKOFF) -> None:
@@ -42,6 +42,8 @@ class SqsSender:
         entry: dict[str, Any] = {"Id": str(index), "MessageBody": message.body}
         if message.delay_seconds:
             entry["DelaySeconds"] = message.delay_seconds
-        if self._fair_queues and message.group is not None:
+        if message.group is not None and (self._fair_queues or message.deduplication_id is not None):
             entry["MessageGroupId"] = message.group
+        if message.deduplication_id is not None:
+            entry["MessageDeduplicationId"] = message.deduplication_id
         return entry

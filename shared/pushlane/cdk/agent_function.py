@@ -47,7 +47,13 @@ class AgentFunction(Construct):
         variables: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
-        self.dead_letters = DeadLetterQueue(self, "DeadLetters", config=dispatcher.config)
+        self.dead_letters = DeadLetterQueue(
+            self,
+            "DeadLetters",
+            config=dispatcher.config,
+            alarms=dispatcher.channels.alarms,
+            name=f"agent/{agent_id}",
+        )
         self.queue = WorkQueue(
             self,
             "Dispatch",
@@ -104,17 +110,22 @@ def dispatch_queue_name(prefix: str, agent_id: str) -> str:
 
 
 def _settings(dispatcher: DispatcherLike, agent_id: str) -> AgentSettings:
+    channels = dispatcher.channels
     return AgentSettings(
+        stage=dispatcher.config.stage,
         agent_id=agent_id,
         attempts_table=dispatcher.state.attempts.table_name,
-        results_queue_url=dispatcher.channels.results.queue_url,
+        results_queue_url=channels.results.queue_url,
+        events_queue_url=channels.events.queue_url,
+        intake_queue_urls=",".join(queue.queue_url for queue in channels.intake_queues),
         claims_bucket=dispatcher.state.claims.bucket_name,
     )
 
 
 def _allow_agent(function: PythonFunction, dispatcher: DispatcherLike) -> None:
-    """An agent may update its attempt, nudge, and exchange large values. It cannot read any table."""
-    claims = dispatcher.state.claims
+    """An agent may update its attempt, nudge, emit, submit and exchange large values. It cannot read any table."""
+    claims, channels = dispatcher.state.claims, dispatcher.channels
     function.allow("dynamodb:UpdateItem", on=[dispatcher.state.attempts.table_arn])
-    function.allow("sqs:SendMessage", on=[dispatcher.channels.results.queue_arn])
+    queues = (channels.results, channels.events, *channels.intake_queues)
+    function.allow("sqs:SendMessage", on=[queue.queue_arn for queue in queues])
     function.allow("s3:GetObject", "s3:PutObject", on=[claims.arn_for_objects("claims/*")])

@@ -13,15 +13,21 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from pushlane.cdk.alarms import Alarms
 from pushlane.cdk.queues import DeadLetterQueue, WorkQueue
 from pushlane.cdk.stage import is_local, removal_policy, tls_only
+from pushlane.model.commands import COMMANDS
+from pushlane.model.dead_letters import DeadLetterKind
 from pushlane.model.ids import INTAKE_SLOTS, intake_queue_of
 from pushlane.settings.stage import StageConfig
 
 SUBMIT_DETAIL_TYPE: Final = "SubmitTask"
 SET_POLICY_DETAIL_TYPE: Final = "SetPolicy"
+SUBMIT_WORKFLOW_DETAIL_TYPE: Final = "SubmitWorkflow"
+# What goes by the tenant's intake slot: submissions, and commands to what was submitted.
+_SLOTTED: Final = (SUBMIT_DETAIL_TYPE, SUBMIT_WORKFLOW_DETAIL_TYPE, *COMMANDS)
 ROUTER_TIMEOUT_SECONDS: Final = 30
-_STREAMER_TIMEOUT_SECONDS: Final = 30
+STREAMER_TIMEOUT_SECONDS: Final = 30
 
 
 class Channels(Construct):
@@ -30,8 +36,9 @@ class Channels(Construct):
     def __init__(self, scope: Construct, construct_id: str, *, config: StageConfig) -> None:
         super().__init__(scope, construct_id)
         self._config = config
-        self.undelivered = DeadLetterQueue(self, "UndeliveredSubmissions", config=self._config)
-        self.intake_dead_letters = DeadLetterQueue(self, "IntakeDeadLetters", config=self._config)
+        self.alarms = Alarms(self, "Alarms", config=config)
+        self.undelivered = self._dead_letters("UndeliveredSubmissions", "undelivered", DeadLetterKind.INTAKE)
+        self.intake_dead_letters = self._dead_letters("IntakeDeadLetters", "intake", DeadLetterKind.INTAKE)
         self.intake_queues = [self._intake_queue(number) for number in range(config.intake_queues)]
         # What tenants over their bound submit waits here until its delay is over.
         self.held = self._router_queue("Held")
@@ -41,12 +48,12 @@ class Channels(Construct):
             self,
             "Events",
             config=self._config,
-            consumer_timeout_seconds=_STREAMER_TIMEOUT_SECONDS,
-            dead_letters=DeadLetterQueue(self, "EventsDeadLetters", config=self._config, fifo=True),
+            consumer_timeout_seconds=STREAMER_TIMEOUT_SECONDS,
+            dead_letters=self._dead_letters("EventsDeadLetters", "events", DeadLetterKind.QUEUE, fifo=True),
             fifo=True,
         )
         # Refused input and records that cannot be read: nobody consumes it, an operator replays from it.
-        self.quarantine = DeadLetterQueue(self, "Quarantine", config=self._config)
+        self.quarantine = self._dead_letters("Quarantine", "quarantine", DeadLetterKind.QUARANTINE)
         self.stream = self._stream()
         self.ingress_bus = events.EventBus(self, "Ingress", description="Pushlane: submissions")
         self.facts_bus = events.EventBus(self, "Facts", description="Pushlane: what happened")
@@ -75,7 +82,14 @@ class Channels(Construct):
             construct_id,
             config=self._config,
             consumer_timeout_seconds=ROUTER_TIMEOUT_SECONDS,
-            dead_letters=DeadLetterQueue(self, f"{construct_id}DeadLetters", config=self._config),
+            dead_letters=self._dead_letters(f"{construct_id}DeadLetters", construct_id.lower(), DeadLetterKind.QUEUE),
+        )
+
+    def _dead_letters(
+        self, construct_id: str, name: str, kind: DeadLetterKind, *, fifo: bool = False
+    ) -> DeadLetterQueue:
+        return DeadLetterQueue(
+            self, construct_id, config=self._config, alarms=self.alarms, name=name, kind=kind, fifo=fifo
         )
 
     def _stream(self) -> kinesis.Stream:
@@ -105,7 +119,7 @@ class Channels(Construct):
 
     def _bus_rule(self, number: int, queue: WorkQueue) -> events.Rule:
         pattern = events.EventPattern(
-            detail_type=[SUBMIT_DETAIL_TYPE], detail=detail_pattern(number, len(self.intake_queues))
+            detail_type=list(_SLOTTED), detail=detail_pattern(number, len(self.intake_queues))
         )
         return self._bus_rule_to(f"Submissions{number}", queue, pattern)
 

@@ -14,6 +14,7 @@ from pushlane.cdk.python_function import PythonFunction
 from pushlane.cdk.queues import DeadLetterQueue
 from pushlane.cdk.stage import is_local
 from pushlane.cdk.state import State
+from pushlane.model.dead_letters import DeadLetterKind
 from pushlane.settings.functions import LifecycleSettings
 from pushlane.settings.stage import StageConfig
 
@@ -51,6 +52,7 @@ class Lifecycle(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._config = config
+        self._alarms = channels.alarms
         self.publishing = PythonFunction(
             self,
             "Lifecycle",
@@ -62,21 +64,31 @@ class Lifecycle(Construct):
                 attempts_table=state.attempts.table_name,
                 facts_bus_name=channels.facts_bus.event_bus_name,
                 announcements_topic_arn=channels.announcements.topic_arn,
+                events_queue_url=channels.events.queue_url,
                 quarantine_queue_url=channels.quarantine.queue_url,
+                signing_secret_arn=state.signing_secret.secret_arn,
             ),
             config=config,
             timeout_seconds=_TIMEOUT_SECONDS,
             memory_mb=_MEMORY_MB,
-            aws_services=("events", "sns", "sqs"),
+            aws_services=("events", "sns", "sqs", "secretsmanager"),
         )
         self.publishing.allow("events:PutEvents", on=[channels.facts_bus.event_bus_arn])
         self.publishing.allow("sns:Publish", on=[channels.announcements.topic_arn])
-        self.publishing.allow("sqs:SendMessage", on=[channels.quarantine.queue_arn])
+        self.publishing.allow("sqs:SendMessage", on=[channels.events.queue_arn, channels.quarantine.queue_arn])
+        self.publishing.allow("secretsmanager:GetSecretValue", on=[state.signing_secret.secret_arn])
         self._follow("Tasks", state.tasks, TASK_CHANGES)
         self._follow("Attempts", state.attempts, attempt_starts(config))
 
     def _follow(self, name: str, table: dynamodb.Table, pattern: dict[str, Any]) -> None:
-        dead_letters = DeadLetterQueue(self, f"{name}StreamDeadLetters", config=self._config)
+        dead_letters = DeadLetterQueue(
+            self,
+            f"{name}StreamDeadLetters",
+            config=self._config,
+            alarms=self._alarms,
+            name=f"{name.lower()}-changes",
+            kind=DeadLetterKind.CHANGES,
+        )
         self.publishing.function.add_event_source(
             sources.DynamoEventSource(
                 table,

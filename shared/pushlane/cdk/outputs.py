@@ -10,7 +10,7 @@ from pushlane.cdk.channels import Channels
 from pushlane.cdk.queues import DeadLetterQueue
 from pushlane.cdk.state import State
 
-_DEAD_LETTERS: Final = "DlqUrls"
+_DEAD_LETTERS: Final = "DeadLetterQueues"
 
 
 def state_outputs(state: State) -> None:
@@ -19,6 +19,7 @@ def state_outputs(state: State) -> None:
     _output(state, "AttemptsTable", state.attempts.table_name)
     _output(state, "SchedulerTable", state.scheduler.table_name)
     _output(state, "ConfigTable", state.configuration.table_name)
+    _output(state, "EventsTable", state.events.table_name)
     _output(state, "ClaimsBucket", state.claims.bucket_name)
 
 
@@ -34,21 +35,23 @@ def channel_outputs(channels: Channels) -> None:
     _output(channels, "WakeupsQueueUrl", channels.wakeups.queue_url)
     _output(channels, "HeldQueueUrl", channels.held.queue_url)
     _output(channels, "QuarantineQueueUrl", channels.quarantine.queue_url)
+    if channels.alarms.topic is not None:
+        _output(channels, "AlarmsTopicArn", channels.alarms.topic.topic_arn)
 
 
 def dead_letter_output(stack: cdk.Stack) -> None:
-    """The URLs of all dead-letter queues of a stack, comma-separated, those that are added later included."""
-    _output(stack, _DEAD_LETTERS, cdk.Lazy.string(_DeadLetterUrls(stack)))
+    """All dead-letter queues of a stack (`pushlane.model.dead_letters`), those that are added later included."""
+    _output(stack, _DEAD_LETTERS, cdk.Lazy.string(_DeadLetterPlaces(stack)))
 
 
 @jsii.implements(cdk.IStableStringProducer)
-class _DeadLetterUrls:
+class _DeadLetterPlaces:
     def __init__(self, stack: cdk.Stack) -> None:
         self._stack = stack
 
     def produce(self) -> str:
         found = [one for one in self._stack.node.find_all() if isinstance(one, DeadLetterQueue)]
-        return ",".join(queue.queue_url for queue in found if not queue.node.path.endswith("/Quarantine"))
+        return ",".join(queue.place.encoded() for queue in found)
 
 
 def _output(scope: Construct, name: str, value: str) -> None:

@@ -7,7 +7,9 @@ from typing import Any, Final
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_lambda_destinations as destinations
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from pushlane.cdk.bundling import Bundle, Sources, build_bundle
@@ -29,6 +31,7 @@ class PythonFunction(Construct):
 
     The bundle holds the modules that the entry can import and, with the context flag `vendor`, the locked distributions
     they need; botocore keeps only the data of `aws_services`. `include` names modules imported by computed names.
+    `failed_calls` takes what an asynchronous call could not do; whoever is called so needs it.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class PythonFunction(Construct):
         sources: Sources | None = None,
         include: tuple[str, ...] = (),
         retry_attempts: int | None = None,
+        failed_calls: sqs.IQueue | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         plan = bundle_plan(self, config)
@@ -68,6 +72,7 @@ class PythonFunction(Construct):
             memory_size=memory_mb,
             tracing=lambda_.Tracing.ACTIVE if config.tracing else lambda_.Tracing.DISABLED,
             retry_attempts=retry_attempts,
+            on_failure=destinations.SqsDestination(failed_calls) if failed_calls else None,
             **_platform(config),
         )
 

@@ -8,7 +8,9 @@ from constructs import Construct
 from pushlane.cdk.bundling import Sources
 from pushlane.cdk.channels import Channels
 from pushlane.cdk.python_function import PythonFunction
+from pushlane.cdk.queues import DeadLetterQueue
 from pushlane.cdk.state import State
+from pushlane.model.dead_letters import DeadLetterKind
 from pushlane.settings.functions import RegistrySettings
 from pushlane.settings.stage import StageConfig
 
@@ -24,6 +26,14 @@ class Registry(Construct):
         self, scope: Construct, construct_id: str, *, config: StageConfig, state: State, channels: Channels
     ) -> None:
         super().__init__(scope, construct_id)
+        self.dead_letters = DeadLetterQueue(
+            self,
+            "DeadLetters",
+            config=config,
+            alarms=channels.alarms,
+            name="registry",
+            kind=DeadLetterKind.CALL,
+        )
         self.registering = PythonFunction(
             self,
             "Registry",
@@ -36,6 +46,7 @@ class Registry(Construct):
             timeout_seconds=_TIMEOUT_SECONDS,
             memory_mb=_MEMORY_MB,
             aws_services=("dynamodb", "sqs"),
+            failed_calls=self.dead_letters,  # CloudFormation calls it asynchronously
         )
         self.registering.allow(
             "dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", on=[state.scheduler.table_arn]
@@ -52,8 +63,12 @@ class Registry(Construct):
         capabilities: list[str],
         slots: int,
         queue_url: str,
+        heartbeat_seconds: float | None = None,
     ) -> cdk.CustomResource:
-        """The entry of one agent: written on create and update, drained and removed on delete."""
+        """The entry of one agent: written on create and update, drained and removed on delete. `heartbeat_seconds`: it
+        lives long, and is taken for dead when none of its heartbeats (`AgentHeartbeat`) came for so long.
+        """
+        beats = {} if heartbeat_seconds is None else {"HeartbeatSeconds": heartbeat_seconds}
         return cdk.CustomResource(
             scope,
             construct_id,
@@ -66,5 +81,6 @@ class Registry(Construct):
                 "Capabilities": capabilities,
                 "Slots": slots,
                 "QueueUrl": queue_url,
+                **beats,
             },
         )

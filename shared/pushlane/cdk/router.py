@@ -13,6 +13,7 @@ from pushlane.cdk.python_function import PythonFunction
 from pushlane.cdk.queues import DeadLetterQueue, WorkQueue
 from pushlane.cdk.state import State
 from pushlane.cdk.turn_grants import TURN_SERVICES, allow_turns
+from pushlane.model.dead_letters import DeadLetterKind
 from pushlane.settings.functions import RouterSettings
 from pushlane.settings.stage import Stage, StageConfig
 
@@ -60,7 +61,14 @@ class Router(Construct):
         for queue in (*channels.intake_queues, channels.results, channels.wakeups):
             self._consume(queue, _QUEUE_BATCH, _CONCURRENCY[config.stage])
         self._consume(channels.held, _HELD_BATCH, _HELD_CONCURRENCY)
-        self.stream_dead_letters = DeadLetterQueue(self, "StreamDeadLetters", config=config)
+        self.stream_dead_letters = DeadLetterQueue(
+            self,
+            "StreamDeadLetters",
+            config=config,
+            alarms=channels.alarms,
+            name="stream",
+            kind=DeadLetterKind.STREAM,
+        )
         self._read_stream(channels)
 
     def _consume(self, queue: WorkQueue, batch_size: int, concurrency: int) -> None:

@@ -1,4 +1,4 @@
-"""Routing: the functions that decide. Router, lifecycle, sweep and the registry of agents."""
+"""Routing: the functions that decide and tell. Router, lifecycle, streamer, sweep and the registry of agents."""
 
 from constructs import Construct
 
@@ -7,6 +7,7 @@ from pushlane.cdk.lifecycle import Lifecycle
 from pushlane.cdk.registry import Registry
 from pushlane.cdk.router import Router
 from pushlane.cdk.state import State
+from pushlane.cdk.streamer import Streamer
 from pushlane.cdk.sweep import Sweep
 from pushlane.settings.stage import StageConfig
 
@@ -37,4 +38,5 @@ class Routing(Construct):
             self, "Sweep", config=config, state=state, channels=channels, agent_queue_prefix=agent_queue_prefix
         )
         self.lifecycle = Lifecycle(self, "Lifecycle", config=config, state=state, channels=channels)
+        self.streamer = Streamer(self, "Streamer", config=config, state=state, channels=channels)
         self.registry = Registry(self, "Registry", config=config, state=state, channels=channels)

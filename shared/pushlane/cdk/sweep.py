@@ -13,6 +13,7 @@ from pushlane.cdk.python_function import PythonFunction
 from pushlane.cdk.queues import DeadLetterQueue
 from pushlane.cdk.state import State
 from pushlane.cdk.turn_grants import TURN_SERVICES, allow_turns
+from pushlane.model.dead_letters import DeadLetterKind
 from pushlane.settings.functions import SweepSettings
 from pushlane.settings.stage import StageConfig
 
@@ -34,6 +35,14 @@ class Sweep(Construct):
         agent_queue_prefix: str,
     ) -> None:
         super().__init__(scope, construct_id)
+        self.dead_letters = DeadLetterQueue(
+            self,
+            "ScheduleDeadLetters",
+            config=config,
+            alarms=channels.alarms,
+            name="sweep",
+            kind=DeadLetterKind.CALL,
+        )
         self.sweeping = PythonFunction(
             self,
             "Sweep",
@@ -45,9 +54,9 @@ class Sweep(Construct):
             memory_mb=_MEMORY_MB,
             aws_services=TURN_SERVICES,
             retry_attempts=0,
+            failed_calls=self.dead_letters,
         )
         allow_turns(self.sweeping, state, channels, agent_queue_prefix)
-        self.dead_letters = DeadLetterQueue(self, "ScheduleDeadLetters", config=config)
         target = scheduler_targets.LambdaInvoke(
             self.sweeping.function,
             dead_letter_queue=self.dead_letters,

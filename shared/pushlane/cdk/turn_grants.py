@@ -24,5 +24,8 @@ def allow_turns(function: PythonFunction, state: State, channels: Channels, agen
     )
     function.allow(*_READ, on=[state.configuration.table_arn])
     function.allow("secretsmanager:GetSecretValue", on=[state.signing_secret.secret_arn])
+    # A large workflow lies among the claims; so do results of parents that are too large for a message.
+    function.allow("s3:GetObject", "s3:PutObject", on=[state.claims.arn_for_objects("claims/*")])
+    function.allow("s3:ListBucket", on=[state.claims.bucket_arn])  # without it what is missing is a 403
     agents = cdk.Stack.of(function).format_arn(service="sqs", resource=f"{agent_queue_prefix}*")
     function.allow("sqs:SendMessage", on=[channels.wakeups.queue_arn, agents])

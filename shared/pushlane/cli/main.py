@@ -7,7 +7,7 @@ from typing import Final
 
 import typer
 
-from pushlane.cli import inspect, local, policy, simulate, tasks, tenants, why
+from pushlane.cli import agent, commands, dlq, init, inspect, local, policy, simulate, tasks, tenants, why, workflows
 from pushlane.cli.failures import explained
 
 FAILED: Final = 1
@@ -26,6 +26,11 @@ tenants.add_to(app)
 simulate.add_to(app)
 policy.add_to(app)
 why.add_to(app)
+commands.add_to(app)
+dlq.add_to(app)
+workflows.add_to(app)
+agent.add_to(app)
+init.add_to(app)
 
 
 def run() -> None:

@@ -1,6 +1,6 @@
 """Verbs around tasks: submit, watch."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 WATCH_SECONDS = 0.2
 # From a door's yes to the task's row; through the stream it can take a second or two.
 APPEAR_SECONDS = 10.0
+# From the end of a task to the end of its event log.
+LOGGED_SECONDS = 2.0
 
 
 def add_to(app: typer.Typer) -> None:
@@ -73,25 +75,30 @@ def watch(
     profile: Profile = None,
     endpoint: Endpoint = None,
 ) -> None:
-    """Follow a task to its end and print each change and the result.
+    """Follow a task to its end and print each change, what its attempts emit, and the result.
 
-    It reads the task's row five times a second; a system should subscribe to the facts bus instead. Changes between two
-    reads are seen as one. Ends with status 1 when the task failed.
+    It reads the task's row and event log five times a second; a system should subscribe to the facts bus instead.
+    Changes between two reads are seen as one. Ends with status 1 when the task failed.
 
     \b
     Example:
       pushlane watch t-0123456789abcdef0123456789abcdef
     """
+    from pushlane.cli.emits import Emits
     from pushlane.cli.target import connect
+    from pushlane.client.event_log import EventLog
 
-    client = connect(stage, profile, endpoint).client
+    target = connect(stage, profile, endpoint)
+    client, emits = target.client, Emits(EventLog(target.store), task)
     last: TaskRecord | None = None
-    for record in transitions(client, task, timeout):
+    for record in transitions(client, task, timeout, look=None if json else emits.show):
         if not json:
             output.line(_transition(record))
         last = record
     if last is not None and json:
         output.as_json(_plain(last))
+    elif last is not None:
+        emits.show_rest(LOGGED_SECONDS)
     if last is not None and last.status == "SUCCEEDED":
         if not json:
             output.as_json(client.result(last))
@@ -99,9 +106,11 @@ def watch(
     raise typer.Exit(1)
 
 
-def transitions(client: "Client", task_id: str, timeout_seconds: float) -> Iterator["TaskRecord"]:
-    """The task's record each time that it has changed, the terminal one last. Raises `TaskUnknown` when the task does
-    not appear within a few seconds, and `StillRunning` when the time is over.
+def transitions(
+    client: "Client", task_id: str, timeout_seconds: float, look: Callable[[], None] | None = None
+) -> Iterator["TaskRecord"]:
+    """The task's record each time that it has changed, the terminal one last; `look` is called once a round. Raises
+    `TaskUnknown` when the task does not appear within a few seconds, and `StillRunning` when the time is over.
     """
     import time
 
@@ -109,8 +118,10 @@ def transitions(client: "Client", task_id: str, timeout_seconds: float) -> Itera
 
     started = time.monotonic()
     last: TaskRecord | None = None
-    while last is None or not last.terminal:
+    while last is None or not last.at_rest:
         record = client.tasks([task_id]).get(task_id)
+        if look is not None:
+            look()
         waited = time.monotonic() - started
         if record is None and waited >= min(APPEAR_SECONDS, timeout_seconds):
             raise TaskUnknown(task_id)

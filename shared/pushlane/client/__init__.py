@@ -13,26 +13,36 @@ Needs the extra `aws`.
 """
 
 from pushlane.client.aws_clients import AwsClients
+from pushlane.client.commands import Commanded
 from pushlane.client.errors import (
+    CommandRefused,
     InvalidSubmission,
+    NotDead,
     NotInstalled,
     ResultUnavailable,
     StillRunning,
     SubmissionRefused,
     TaskUnknown,
+    WorkflowUnknown,
 )
 from pushlane.client.installation import Installation
 from pushlane.client.producer import Batch, Client, Refused, Submitted
 from pushlane.client.records import TaskRecord
 from pushlane.client.why import Why
+from pushlane.client.workflow_builder import Workflow, even_without, skip_without
+from pushlane.client.workflows import NodeRecord, SubmittedWorkflow, WorkflowRecord
 from pushlane.model.events import SubmitData
 
 __all__ = [
     "AwsClients",
     "Batch",
     "Client",
+    "CommandRefused",
+    "Commanded",
     "Installation",
     "InvalidSubmission",
+    "NodeRecord",
+    "NotDead",
     "NotInstalled",
     "Refused",
     "ResultUnavailable",
@@ -40,7 +50,13 @@ __all__ = [
     "SubmissionRefused",
     "SubmitData",
     "Submitted",
+    "SubmittedWorkflow",
     "TaskRecord",
     "TaskUnknown",
     "Why",
+    "Workflow",
+    "WorkflowRecord",
+    "WorkflowUnknown",
+    "even_without",
+    "skip_without",
 ]

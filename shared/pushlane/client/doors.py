@@ -25,11 +25,12 @@ _STREAM: Final = Limits(entries=500, size_bytes=4 * 1024 * 1024)
 
 
 class Record(Struct, frozen=True, kw_only=True):
-    """One encoded event on its way out. `index` is its place in the caller's list."""
+    """One encoded event on its way out. `index` is its place in the caller's list; `detail_type` is for the bus."""
 
     index: int
     tenant_id: str
     body: str
+    detail_type: str = SUBMIT_DETAIL_TYPE
 
 
 class Miss(Struct, frozen=True, kw_only=True):
@@ -112,8 +113,8 @@ class EventBridgeDoor:
         return self._bus_name
 
     def send(self, route: str, batch: Sequence[Record]) -> list[Miss]:
-        common = {"EventBusName": route, "Source": EVENT_SOURCE, "DetailType": SUBMIT_DETAIL_TYPE}
-        entries: Any = [{**common, "Detail": record.body} for record in batch]
+        common = {"EventBusName": route, "Source": EVENT_SOURCE}
+        entries: Any = [{**common, "DetailType": record.detail_type, "Detail": record.body} for record in batch]
         return _positional_misses(batch, self._events.put_events(Entries=entries)["Entries"])
 
 

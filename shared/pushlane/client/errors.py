@@ -24,12 +24,40 @@ class SubmissionRefused(PushlaneError):
         self.reason = reason
 
 
+class CommandRefused(PushlaneError):
+    """The door did not take the command, or did not answer. Sent twice, a command changes nothing the second time."""
+
+    def __init__(self, command: str, door: str, reason: str) -> None:
+        super().__init__(f"{command}, door {door}: {reason}; send it again")
+        self.command = command
+        self.door = door
+        self.reason = reason
+
+
+class NotDead(PushlaneError):
+    """The task is not dead-lettered, so there is nothing to redrive or discard."""
+
+    def __init__(self, task_id: str, status: str) -> None:
+        super().__init__(f"task {task_id} is {status}, and only DEAD_LETTERED tasks are redriven or discarded")
+        self.task_id = task_id
+        self.status = status
+
+
 class TaskUnknown(PushlaneError):
     """No such task. A submission becomes a task when the router has accepted it, usually within a second."""
 
     def __init__(self, task_id: str) -> None:
         super().__init__(f"task {task_id}: not found; was it refused? Refused events are in the quarantine queue")
         self.task_id = task_id
+
+
+class WorkflowUnknown(PushlaneError):
+    """No such workflow. A submission becomes a workflow when the router has accepted it, usually within a second."""
+
+    def __init__(self, workflow_id: str) -> None:
+        asked = "was it refused? Refused events are in the quarantine queue"
+        super().__init__(f"workflow {workflow_id}: not found; {asked}")
+        self.workflow_id = workflow_id
 
 
 class StillRunning(PushlaneError):

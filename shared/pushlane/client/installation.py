@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct
 
 from pushlane.client.errors import NotInstalled
+from pushlane.model.dead_letters import DeadLetterPlace, dead_letter_place
 from pushlane.ports import Table
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
 
-_LISTS: Final = frozenset({"intake_queue_urls", "intake_topic_arns", "dlq_urls"})
+_DEAD_LETTERS: Final = "dead_letter_queues"
+_LISTS: Final = frozenset({"intake_queue_urls", "intake_topic_arns", _DEAD_LETTERS})
 
 
 class Installation(Struct, frozen=True, kw_only=True):
@@ -24,6 +26,7 @@ class Installation(Struct, frozen=True, kw_only=True):
     attempts_table: str
     scheduler_table: str
     config_table: str
+    events_table: str
     claims_bucket: str
     ingress_bus_name: str
     facts_bus_name: str
@@ -34,7 +37,7 @@ class Installation(Struct, frozen=True, kw_only=True):
     wakeups_queue_url: str
     held_queue_url: str
     quarantine_queue_url: str
-    dlq_urls: tuple[str, ...]
+    dead_letter_queues: tuple[DeadLetterPlace, ...]
 
     @property
     def tables(self) -> dict[Table, str]:
@@ -44,6 +47,7 @@ class Installation(Struct, frozen=True, kw_only=True):
             Table.ATTEMPTS: self.attempts_table,
             Table.SCHEDULER: self.scheduler_table,
             Table.CONFIG: self.config_table,
+            Table.EVENTS: self.events_table,
         }
 
     @classmethod
@@ -105,5 +109,8 @@ def _merged(stacks: Iterable[Mapping[str, str]]) -> dict[str, str]:
     return merged
 
 
-def _value(name: str, text: str) -> str | tuple[str, ...]:
-    return tuple(part for part in text.split(",") if part) if name in _LISTS else text
+def _value(name: str, text: str) -> str | tuple[str, ...] | tuple[DeadLetterPlace, ...]:
+    if name not in _LISTS:
+        return text
+    parts = tuple(part for part in text.split(",") if part)
+    return tuple(map(dead_letter_place, parts)) if name == _DEAD_LETTERS else parts

@@ -10,7 +10,7 @@ from pushlane.client.installation import Installation
 from pushlane.model.agent import Agent
 from pushlane.ports import ItemStore, Table
 from pushlane.state import keys
-from pushlane.state.items import agent_of, number, shape_of_item
+from pushlane.state.items import agent_of, number, shape_of_item, waited_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -96,9 +96,10 @@ class Overview:
         return tuple(lane for pool in self.pools() for lane in self._lanes(pool) if lane.depth)
 
     def live_reservations(self) -> int:
-        """Attempts that hold a slot now: each is one item."""
+        """Attempts that hold a slot now: each is one item. One that gave it back while it waits holds none."""
         buckets = [keys.attempt_pk(pool, bucket) for pool in self.pools() for bucket in range(keys.ATTEMPT_BUCKETS)]
-        return sum(len(self._store.query(Table.ATTEMPTS, pk, limit=ITEMS_MAX)) for pk in buckets)
+        found = (item for pk in buckets for item in self._store.query(Table.ATTEMPTS, pk, limit=ITEMS_MAX))
+        return sum(not waited_of(item.attributes).holds_nothing for item in found)
 
     def queues(self) -> tuple[QueueDepth, ...]:
         """The queues that tasks pass through: intake, held, agents', results, wake-ups."""
@@ -114,8 +115,10 @@ class Overview:
         return queue_depth(self._sqs, self._installation.quarantine_queue_url, "quarantine")
 
     def dead_letters(self) -> tuple[QueueDepth, ...]:
-        """Every dead-letter queue."""
-        return tuple(queue_depth(self._sqs, url) for url in self._installation.dlq_urls)
+        """Every dead-letter queue but the quarantine."""
+        quarantine = self._installation.quarantine_queue_url
+        places = [place for place in self._installation.dead_letter_queues if place.url != quarantine]
+        return tuple(queue_depth(self._sqs, place.url, place.name) for place in places)
 
     def _lanes(self, pool: str) -> list[LaneDepth]:
         items = self._store.query(Table.SCHEDULER, keys.pool_pk(pool), limit=ITEMS_MAX)

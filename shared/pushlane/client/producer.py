@@ -12,6 +12,7 @@ from pushlane.aws.blobs import S3BlobStore
 from pushlane.aws.dynamodb import KEYS_MAX, DynamoItemStore
 from pushlane.client import claims
 from pushlane.client.aws_clients import AwsClients
+from pushlane.client.commands import Commands, door_of
 from pushlane.client.delivery import deliver
 from pushlane.client.doors import Record, doors
 from pushlane.client.envelope import Submission, encoded_payload, prepare, with_payload
@@ -19,6 +20,7 @@ from pushlane.client.errors import InvalidSubmission, ResultUnavailable, StillRu
 from pushlane.client.installation import Installation
 from pushlane.client.records import TaskRecord, record_of
 from pushlane.client.why import Why, why
+from pushlane.client.workflows import Workflows
 from pushlane.model.claim_check import INLINE_BYTES_MAX
 from pushlane.model.events import SubmitData
 from pushlane.model.task import Door, Status
@@ -62,8 +64,8 @@ def _random_key() -> str:
     return uuid.uuid4().hex
 
 
-class Client:
-    """Submits tasks to one installation and reads them back.
+class Client(Commands, Workflows):
+    """Submits tasks and workflows to one installation, sends commands to them and reads them back.
 
     Every submission carries an idempotency key (a random one when none is given), so its task id is known at once and
     a repeat, through whatever door, is the same task.
@@ -117,7 +119,7 @@ class Client:
 
         All are checked first: `InvalidSubmission` means that none was sent.
         """
-        way = _door(door)
+        way = door_of(door)
         prepared = [self._prepared(index, data, correlation_id) for index, data in enumerate(items)]
         submissions = [self._claimed(one) for one in prepared]
         records = [
@@ -144,7 +146,8 @@ class Client:
     def wait(
         self, task_ids: Iterable[str], *, timeout_seconds: float, poll_seconds: float = POLL_SECONDS
     ) -> dict[str, TaskRecord]:
-        """All the tasks once every one has ended; raises `StillRunning` naming those that have not in time.
+        """All the tasks once every one is at rest (ended, or dead-lettered); raises `StillRunning` naming those that
+        are not in time.
 
         Looks every `poll_seconds`, at unfinished tasks only. A system that should react without asking subscribes to
         the facts bus instead.
@@ -154,7 +157,7 @@ class Client:
         deadline_ms = self._now_ms() + timeout_seconds * 1_000
         while pending:
             found = self.tasks(pending)
-            ended |= {task_id: record for task_id, record in found.items() if record.terminal}
+            ended |= {task_id: record for task_id, record in found.items() if record.at_rest}
             pending -= ended.keys()
             if pending and self._now_ms() >= deadline_ms:
                 raise StillRunning(pending, timeout_seconds, pending - found.keys())
@@ -185,13 +188,6 @@ class Client:
         if len(encoded) <= INLINE_BYTES_MAX:
             return submission
         return with_payload(submission, claims.store(self._blobs, submission.tenant_id, encoded))
-
-
-def _door(name: Door | str) -> Door:
-    try:
-        return Door(name)
-    except ValueError as error:
-        raise InvalidSubmission("door", f"{name!r} is not one of {', '.join(Door)}") from error
 
 
 def _submitted(submission: Submission, door: Door, returned_at_ms: int) -> Submitted:

@@ -35,6 +35,11 @@ class TaskRecord(Struct, frozen=True, kw_only=True):
     def terminal(self) -> bool:
         return self.status.terminal
 
+    @property
+    def at_rest(self) -> bool:
+        """Nothing more comes of it by itself: it has ended, or is dead-lettered until somebody redrives it."""
+        return self.status.at_rest
+
 
 def record_of(item: Item) -> TaskRecord:
     """The record that an item of the tasks table holds."""

@@ -14,7 +14,7 @@ from pushlane.scheduling.decisions import Block, ParkReason
 from pushlane.scheduling.entry import RANKS, TIERS, Entry, LaneRef, lane_of
 from pushlane.scheduling.fairness import TierClocks
 from pushlane.scheduling.reasons import reason_now
-from pushlane.scheduling.snapshot import AccountView, LaneState, LaneView, PoolSnapshot, RetryDue, TierView
+from pushlane.scheduling.snapshot import AccountView, LaneState, LaneView, PoolSnapshot, Ready, TierView
 from pushlane.state import keys
 from pushlane.state.items import attempt_of, lane_state_of
 from pushlane.state.loading import load_limits
@@ -109,7 +109,7 @@ class _Reader:
         seen: Look = look(store, pool, policy, [], now_ms)
         self._planned = seen.planned
         # A due retry leans on just the limits, and the lane, that the waiting task does.
-        self._snapshot: PoolSnapshot = load_limits(store, seen.snapshot, [RetryDue(entry, now_ms)])
+        self._snapshot: PoolSnapshot = load_limits(store, seen.snapshot, [Ready(entry)])
         self._state = self._snapshot.lane_states.get(lane_of(entry), LaneState())
         self._lanes = StoredLanes(store, pool, policy, now_ms)
         self._view = self._own_lane()

@@ -1,5 +1,7 @@
 """Why a task is where it is: what it waits for now, its place, and how long it may take; or what became of it."""
 
+from typing import Final
+
 import msgspec
 from msgspec import Struct
 
@@ -14,8 +16,11 @@ from pushlane.ports import Attributes, ItemStore
 from pushlane.scheduling.entry import Entry, entry_of
 from pushlane.scheduling.reasons import meaning
 from pushlane.state import keys
-from pushlane.state.items import number, task_of, text
-from pushlane.state.loading import load_attempt
+from pushlane.state.items import number, status_of, task_of, text
+from pushlane.state.loading import load_attempt, load_task_items
+
+_NAMED_MAX: Final = 5
+_OF_WAITING: Final = "its attempt runs on and waits for something outside; slot and resources are given back meanwhile"
 
 
 class Why(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -79,6 +84,14 @@ def why(store: ItemStore, task_id: str, now_ms: int) -> Why:
             return _of_retrying(said, item.attributes)
         case Status.DISPATCHED:
             return _of_dispatched(store, said, item.attributes)
+        case Status.BLOCKED:
+            return _of_blocked(store, said, item.attributes)
+        case Status.SUSPENDED:
+            return _of_suspended(said, item.attributes)
+        case Status.WAITING:
+            return msgspec.structs.replace(said, explanation=_OF_WAITING, agent_id=text(item.attributes, "agent_id"))
+        case Status.DEAD_LETTERED:
+            return _of_dead(said, item.attributes)
         case _:
             return _of_ended(said, item.attributes)
 
@@ -122,6 +135,38 @@ def _of_dispatched(store: ItemStore, said: Why, stored: Attributes) -> Why:
         dispatched_at_ms=number(stored, "dispatched_at_ms"),
         started_at_ms=started_at_ms,
         lease_until_ms=None if attempt is None else attempt.lease_until_ms,
+    )
+
+
+def _of_blocked(store: ItemStore, said: Why, stored: Attributes) -> Why:
+    place = task_of(stored).workflow
+    edges = () if place is None else place.parents
+    found = load_task_items(store, [edge.task_id for edge in edges])
+    open_ones = [
+        f"{edge.node} ({status_of(found[edge.task_id]).value if edge.task_id in found else 'not written yet'})"
+        for edge in edges
+        if edge.task_id not in found or not status_of(found[edge.task_id]).terminal
+    ]
+    if not open_ones:
+        return msgspec.structs.replace(said, explanation="its parents have ended, and it is about to be let go")
+    more = "" if len(open_ones) <= _NAMED_MAX else f" and {len(open_ones) - _NAMED_MAX} more"
+    waits = f"{len(open_ones)} of its {len(edges)} parents: {', '.join(open_ones[:_NAMED_MAX])}{more}"
+    return msgspec.structs.replace(said, explanation=f"it waits for {waits}")
+
+
+def _of_suspended(said: Why, stored: Attributes) -> Why:
+    due_ms = number(stored, "due_ms") if "due_ms" in stored else None
+    awaited = f"for signal {text(stored, 'awaits')!r}" if "awaits" in stored else "for its time"
+    either = " or its time, whichever comes first" if "awaits" in stored and due_ms is not None else ""
+    explanation = f"it is suspended and waits {awaited}{either}; it holds nothing meanwhile"
+    return msgspec.structs.replace(said, explanation=explanation, due_ms=due_ms)
+
+
+def _of_dead(said: Why, stored: Attributes) -> Why:
+    failed = f" after {said.error.error_type}: {said.error.message}" if said.error else ""
+    way = f"`pushlane dlq redrive {said.task_id}` brings it back, discard gives it up, the pool's policy may redrive it"
+    return msgspec.structs.replace(
+        said, explanation=f"its retries are used up{failed}; {way}", ended_at_ms=number(stored, "ended_at_ms")
     )
 
 

@@ -10,6 +10,7 @@ from pushlane.ports import Clock, Message, PublishedFact
 MESSAGE_BYTES_MAX: Final = 1_048_576
 FACT_BYTES_MAX: Final = 262_144
 DELAY_SECONDS_MAX: Final = 900
+DEDUPLICATION_MS: Final = 5 * 60 * 1_000
 
 RefuseMessage = Callable[[str, Message], bool]
 RefuseFact = Callable[[PublishedFact], bool]
@@ -22,22 +23,45 @@ class InMemorySender:
         self._clock = clock
         self._refuse = refuse or (lambda _url, _message: False)
         self._queues: dict[str, list[tuple[int, int, Message]]] = {}
+        self._accepted_ms: dict[tuple[str, str], int] = {}
         self._sent = 0
         self._lock = threading.Lock()
 
     def send(self, queue_url: str, messages: Sequence[Message]) -> list[int]:
-        """See `MessageSender.send`; not accepted is what SQS would not: over 1 MB, empty, delayed over 900 s."""
+        """See `MessageSender.send`; not accepted is what SQS would not: over 1 MB, empty, delayed over 900 s; with a
+        deduplication id (for a FIFO queue) also what has a delay or no group.
+        """
         return [index for index, message in enumerate(messages) if not self._accept(queue_url, message)]
 
     def _accept(self, queue_url: str, message: Message) -> bool:
-        fits = 0 < len(message.body.encode()) <= MESSAGE_BYTES_MAX and 0 <= message.delay_seconds <= DELAY_SECONDS_MAX
-        if not fits or self._refuse(queue_url, message):
+        if not _fits(message) or self._refuse(queue_url, message):
             return False
         with self._lock:
+            if self._is_repeat(queue_url, message):
+                return True
             visible_ms = self._clock.now_ms() + message.delay_seconds * 1_000
             heapq.heappush(self._queues.setdefault(queue_url, []), (visible_ms, self._sent, message))
             self._sent += 1
         return True
+
+    def _is_repeat(self, queue_url: str, message: Message) -> bool:
+        """Whether a FIFO queue has accepted it in the last five minutes, whoever has taken it out since."""
+        if message.deduplication_id is None:
+            return False
+        self._forget()
+        key = (queue_url, message.deduplication_id)
+        if key in self._accepted_ms:
+            return True
+        self._accepted_ms[key] = self._clock.now_ms()
+        return False
+
+    def _forget(self) -> None:
+        # Accepted in the order of time, so what is too old to be a repeat stands in front.
+        while self._accepted_ms:
+            key, accepted_ms = next(iter(self._accepted_ms.items()))
+            if self._clock.now_ms() < accepted_ms + DEDUPLICATION_MS:
+                return
+            del self._accepted_ms[key]
 
     def drain(self, queue_url: str, *, limit: int | None = None) -> list[Message]:
         """Take out up to `limit` messages whose delay is over, in the order in which they became visible."""
@@ -84,6 +108,14 @@ class InMemorySink:
         with self._lock:
             self._published += [fact for index, fact in enumerate(facts) if index not in refused]
         return refused
+
+
+def _fits(message: Message) -> bool:
+    if not 0 < len(message.body.encode()) <= MESSAGE_BYTES_MAX:
+        return False
+    if message.deduplication_id is not None:
+        return message.group is not None and message.delay_seconds == 0
+    return 0 <= message.delay_seconds <= DELAY_SECONDS_MAX
 
 
 def _size_bytes(fact: PublishedFact) -> int:

@@ -100,7 +100,7 @@ def _ended(client: Client, task_ids: Sequence[str]) -> bool:
     for start in range(len(task_ids), 0, -_BATCH):
         ids = task_ids[max(0, start - _BATCH) : start]
         records = client.tasks(ids)
-        if len(records) < len(ids) or not all(record.terminal for record in records.values()):
+        if len(records) < len(ids) or not all(record.at_rest for record in records.values()):
             return False
     return True
 

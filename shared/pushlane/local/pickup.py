@@ -91,7 +91,7 @@ def _task_pickup(client: Client, tenant_id: str) -> tuple[float, str]:
 
 def _ended(client: Client, task_id: str) -> TaskRecord | None:
     record = client.tasks([task_id]).get(task_id)
-    return record if record is not None and record.terminal else None
+    return record if record is not None and record.at_rest else None
 
 
 def _floor_pickup_ms(floor: Floor) -> float:

@@ -13,7 +13,18 @@ from pushlane.model.task import Tier
 class OutcomeKind(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
-    YIELDED = "yielded"  # gave its slot back at a checkpoint, because it was asked to
+    YIELDED = "yielded"  # gave its slot back at a checkpoint, because it was asked to, or its invocation's time is over
+    SUSPENDED = "suspended"  # ended at a checkpoint to go on later: at a time, or when a signal comes
+    CANCELLED = "cancelled"  # stopped because it was told to
+
+
+class Order(StrEnum):
+    """What the router asks of a running attempt; `continue` stands for none."""
+
+    CONTINUE = "continue"
+    PREEMPT = "preempt"
+    CANCEL = "cancel"
+    SIGNAL = "signal"
 
 
 class ErrorDetail(Struct, frozen=True, kw_only=True):
@@ -39,8 +50,9 @@ class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Outcome(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the runner says of its attempt. `result` is a JSON object or a claim check; `checkpoint` is where a yielded
-    attempt goes on.
+    """What the runner says of its attempt. `result` is a JSON object or a claim check; `checkpoint` is where the next
+    attempt goes on, unless this one succeeded. A suspended one goes on at `resume_at_ms`, or when a signal named
+    `awaits` comes; it had seen `signals_seen` signals. `children`: it submitted tasks that are attached to its own.
     """
 
     kind: OutcomeKind
@@ -51,6 +63,10 @@ class Outcome(Struct, frozen=True, kw_only=True, omit_defaults=True):
     usage: Usage = Usage()
     throttled: Throttled | None = None
     checkpoint: dict[str, Any] | None = None
+    resume_at_ms: int | None = None
+    awaits: str | None = None
+    signals_seen: int = 0
+    children: bool = False
 
 
 class Hold(Struct, frozen=True, array_like=True):
@@ -70,7 +86,8 @@ class Reservation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `cost_ms`: estimated, of slot time and tokens. `charged`: its tenant's virtual time was advanced by cost / weight
     (nobody's is while nobody waits). `late`: served from the late work of its tier. `counted`: its tenant was limited,
     so the tenant's item counts it, whatever the policy says of the tenant when it ends. `home_pool`: the pool whose
-    full lane it came from, where it counts as well.
+    full lane it came from, where it counts as well. `tells`: others have to hear of the task's end. `slots`: of its
+    agent; 0 once it was given back for a while, and then it holds nothing and only says whose attempt it is.
     """
 
     agent_id: str
@@ -85,11 +102,38 @@ class Reservation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     late: bool = False
     home_pool: str | None = None
     counted: bool = False
+    tells: bool = False
     holds: tuple[Hold, ...] = ()
+    slots: int = 1
+
+
+class Settled(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an attempt had used when it last gave its reservation back: that is trued up, the rest is still to come."""
+
+    runtime_ms: int = 0
+    tokens: int = 0
+    resources: dict[str, int] = {}
+
+
+class Waited(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What its waits have made of an attempt's reservation: given back for the wait `gave_back`, and granted again
+    after the wait `granted`. Both only grow, so the two together name one of its reservations, and none twice.
+    """
+
+    gave_back: int = 0
+    granted: int = 0
+    settled: Settled = Settled()
+
+    @property
+    def holds_nothing(self) -> bool:
+        """What it gave back was not granted again yet."""
+        return self.gave_back > self.granted
 
 
 class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A live attempt: the reservation of one agent slot, and the lease that keeps it."""
+    """A live attempt: the reservation of one agent slot, and the lease that keeps it. `waited` says which of its
+    reservations that is; `waits` counts its waits, and it is in the last of them while `waiting`.
+    """
 
     task_id: str
     epoch: int
@@ -105,7 +149,23 @@ class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     runner: str | None = None
     started_at_ms: int | None = None
     outcome: Outcome | None = None
+    order: Order | None = None
     order_for: str | None = None  # the waiting task that it was asked to yield for
+    ends_at_ms: int | None = None  # no lease reaches beyond it: a hard deadline, or the end of a cancelled one's grace
+    progress_at_ms: int | None = None
+    checkpoint: dict[str, Any] | None = None
+    children: tuple[str, ...] = ()
+    stall_ms: int | None = None
+    waited: Waited = Waited()
+    waits: int = 0
+    waiting: bool = False
+
+    @property
+    def stalled(self) -> bool:
+        """Its lease ended because it showed no progress for so long, not because its process fell silent."""
+        if self.stall_ms is None or self.started_at_ms is None:
+            return False
+        return self.lease_until_ms >= max(self.started_at_ms, self.progress_at_ms or 0) + self.stall_ms
 
 
 def outcome_digest(outcome: Outcome) -> str:

@@ -10,19 +10,21 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from pushlane.model.attempt import Outcome
+from pushlane.model.attempt import Outcome, Usage
 from pushlane.model.ids import INTAKE_SLOTS, IdempotencyKey, Identifier
-from pushlane.model.task import DEFAULT_POOL, DeadlineKind, Door, Estimate, Penalty, RetryPolicy, Tier
+from pushlane.model.signals import Signal
+from pushlane.model.task import DEFAULT_POOL, DeadlineKind, Door, Estimate, ParentTask, Penalty, RetryPolicy, Tier
+from pushlane.model.workflow import ParentResult
 
 SUBMIT_DETAIL_TYPE: Final = "SubmitTask"
 SET_POLICY_DETAIL_TYPE: Final = "SetPolicy"
 FACT_SOURCE: Final = "pushlane"
 CAUSATION_DEPTH_MAX: Final = 8
-_LABELS_MAX: Final = 10
+LABELS_MAX: Final = 10
 
 Capabilities = Annotated[tuple[Identifier, ...], Meta(min_length=1, max_length=10)]
 ResourceAmounts = Annotated[dict[Identifier, Annotated[int, Meta(ge=1, le=10**9)]], Meta(max_length=5)]
-Labels = Annotated[dict[Identifier, Annotated[str, Meta(max_length=128)]], Meta(max_length=_LABELS_MAX)]
+Labels = Annotated[dict[Identifier, Annotated[str, Meta(max_length=128)]], Meta(max_length=LABELS_MAX)]
 
 
 class SubmitMetadata(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -57,6 +59,7 @@ class SubmitData(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     retry: RetryPolicy = RetryPolicy()
     idempotency_key: IdempotencyKey | None = None
     labels: Labels = msgspec.field(default_factory=dict)
+    parent: ParentTask | None = None
 
 
 class SubmitTask(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -101,7 +104,11 @@ class HeldRecord(Struct, frozen=True, kw_only=True):
 
 
 class Dispatch(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Router -> agent: do this attempt. `attempt_pk` and `task_id` address the one item the agent may write."""
+    """Router -> agent: do this attempt. `attempt_pk` and `task_id` address the one item the agent may write.
+
+    `checkpoint`: where the attempt before this one stopped. `signals`: all that the task ever got. `parents`: by name
+    in the workflow; `parents_claim` instead where they are large. `ends_at_ms`: no lease reaches beyond it.
+    """
 
     task_id: str
     tenant_id: str
@@ -115,16 +122,54 @@ class Dispatch(Struct, frozen=True, kw_only=True, omit_defaults=True):
     deadline_ms: int | None = None
     correlation_id: str | None = None
     traceparent: str | None = None
+    cause_depth: int = 0
+    checkpoint: dict[str, Any] | None = None
+    signals: tuple[Signal, ...] = ()
+    parents: dict[str, ParentResult] = {}
+    parents_claim: dict[str, Any] | None = None
+    workflow_id: str | None = None
+    node: str | None = None
+    lease_seconds: float = 30.0
+    stall_seconds: float | None = None
+    ends_at_ms: int | None = None
     v: int = 1
 
 
 class Nudge(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Agent -> router: the attempt is FINISHED, look. The attempt item is the truth; this only saves a read."""
+    """Agent -> router: the attempt is FINISHED, look. The attempt item is the truth; this only saves a read, unless it
+    ever waited: then what it holds is not what the token says, and stands there alone.
+    """
 
     token: str
     runner: str
     outcome: Outcome
+    waits: int = 0
     v: int = 1
+
+
+class Waits(Struct, frozen=True, kw_only=True):
+    """Agent -> router: the attempt holds its reservation in vain, and has written so (`waiting`, `waits` = number) on
+    its item, which is the truth. `number` counts the attempt's waits from 1. `usage`: all that it reported so far.
+    """
+
+    token: str
+    runner: str
+    number: int
+    usage: Usage = Usage()
+    word: Literal["waits"] = "waits"
+    v: Literal[1] = 1
+
+
+class Back(Struct, frozen=True, kw_only=True):
+    """Agent -> router: that wait is over, and what was given back is needed again; the attempt looks at its own item
+    until `granted` = number.
+    """
+
+    token: str
+    runner: str
+    number: int
+    word: Literal["back"] = "back"
+    v: Literal[1] = 1
 
 
 class WakeUp(Struct, frozen=True, kw_only=True):
@@ -144,11 +189,23 @@ class FactName(StrEnum):
     TASK_DISPATCHED = "TaskDispatched"
     TASK_STARTED = "TaskStarted"
     TASK_RETRYING = "TaskRetrying"
+    TASK_BLOCKED = "TaskBlocked"
+    TASK_WAITING = "TaskWaiting"
+    TASK_SUSPENDED = "TaskSuspended"
+    TASK_DEAD_LETTERED = "TaskDeadLettered"
+    TASK_CANCELLED = "TaskCancelled"
     TASK_SUCCEEDED = "TaskSucceeded"
     TASK_FAILED = "TaskFailed"
     TASK_EXPIRED = "TaskExpired"
     TASK_REJECTED = "TaskRejected"
     RESULT_STALE = "ResultStale"
+    COMMAND_REFUSED = "CommandRefused"
+    SIGNAL_ACCEPTED = "SignalAccepted"
+    WORKFLOW_ACCEPTED = "WorkflowAccepted"
+    WORKFLOW_STARTED = "WorkflowStarted"
+    WORKFLOW_ENDED = "WorkflowEnded"
+    AGENT_UNAVAILABLE = "AgentUnavailable"
+    AGENT_AVAILABLE = "AgentAvailable"
     CAPACITY_REPAIRED = "CapacityRepaired"
     BACKPRESSURE_CHANGED = "BackpressureChanged"
     BUDGET_EXCEEDED = "BudgetExceeded"
@@ -175,6 +232,8 @@ class FactData(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `code`: the reason for programs (`on` and `off` of backpressure). The end of a task that had a deadline says how
     long after it that was (`lateness_ms`, below zero: before) and whether the deadline was `missed`, as it is by a task
     that fails or expires; `penalty` is what the miss costs by the task's own penalty function, 0 when it was met.
+    `unblock_ms`: from the end of its last parent until a task of a workflow could go. `counts`: of a workflow that has
+    ended, its nodes by how they had ended by then.
     """
 
     tenant_id: str | None = None
@@ -200,6 +259,11 @@ class FactData(Struct, frozen=True, kw_only=True, omit_defaults=True):
     lateness_ms: int | None = None
     missed: bool | None = None
     penalty: float | None = None
+    workflow_id: str | None = None
+    node: str | None = None
+    status: str | None = None
+    unblock_ms: int | None = None
+    counts: dict[str, int] | None = None
     result: dict[str, Any] | None = None
     labels: dict[str, str] = msgspec.field(default_factory=dict)
 

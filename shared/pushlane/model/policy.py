@@ -47,7 +47,8 @@ class TokenBudget(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 class TenantPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One tenant's share and limits; what is null is not limited. What a document leaves out of a named tenant is as in
-    `default_tenant`.
+    `default_tenant`. `retries_per_minute`: so many failed attempts of one tier and pool are tried again at once and in
+    each minute; the others come later.
     """
 
     weight: Annotated[float, Meta(ge=0.01, le=10_000)] = 1.0
@@ -56,6 +57,7 @@ class TenantPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     task_burst: Positive | None = None
     tokens_per_day: TokenBudget = TokenBudget()
     tokens_per_month: TokenBudget = TokenBudget()
+    retries_per_minute: Positive | None = 60
 
     @property
     def limited(self) -> bool:
@@ -97,10 +99,17 @@ Resource = Rate | SlotsOf
 
 
 class TaskTypePolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What every task of a type needs beside an agent, and whether its attempts may be asked to yield."""
+    """What every task of a type needs beside an agent, whether its attempts may be asked to yield, and how they are
+    watched. `lease_seconds`: an attempt of which nothing was heard for so long is lost. `stall_seconds`: so is one
+    whose agent lives and shows no progress for so long (null: never). `cancel_grace_seconds`: what is cancelled while
+    it runs has so long to end by itself.
+    """
 
     resources: Annotated[tuple[Identifier, ...], Meta(max_length=RESOURCES_MAX)] = ()
     preemptible: bool = True
+    lease_seconds: Annotated[float, Meta(ge=1, le=3_600)] = 30.0
+    stall_seconds: Annotated[float, Meta(ge=1, le=86_400)] | None = None
+    cancel_grace_seconds: Annotated[float, Meta(ge=0, le=900)] = 10.0
 
 
 class ScoreWeights(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -126,16 +135,28 @@ class Preemption(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     orders_max: Annotated[int, Meta(ge=1, le=5)] = 2
 
 
+class Redrive(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Dead-lettered tasks that are tried again by themselves: each `after_seconds` after its death, `max_times` in all,
+    and no more than `per_minute` of the pool. What has used that up waits for an operator.
+    """
+
+    after_seconds: Seconds = 3_600
+    max_times: Annotated[int, Meta(ge=1, le=100)] = 1
+    per_minute: Annotated[int, Meta(ge=1, le=300)] = 10
+
+
 class PoolPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One pool's bounds. `lane_max`: tasks that one tenant may have waiting in one tier for one kind of work; from
     `pressure_on` (a fraction of it) producers are told to slow down, until it falls below `pressure_off`.
-    `overflow_pool` lends its idle agents, and takes what a full lane cannot.
+    `overflow_pool` lends its idle agents, and takes what a full lane cannot. `redrive`: dead-lettered tasks go back by
+    themselves (null: an operator decides).
     """
 
     lane_max: Positive = 100_000
     pressure_on: Share = 0.8
     pressure_off: Share = 0.5
     overflow_pool: Identifier | None = None
+    redrive: Redrive | None = None
 
 
 DEFAULT_TIERS: Final[Mapping[Tier, TierPolicy]] = {

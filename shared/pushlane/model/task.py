@@ -7,6 +7,9 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta, Struct
 
+from pushlane.model.ids import Identifier
+from pushlane.model.workflow import WorkflowPlace
+
 DEFAULT_POOL: Final = "default"
 
 
@@ -32,28 +35,54 @@ class Door(StrEnum):
 class Status(StrEnum):
     """Where a task stands. Whether a dispatched attempt has started is the attempt's own state, not the task's."""
 
-    PARKED = "PARKED"
-    DISPATCHED = "DISPATCHED"
-    RETRYING = "RETRYING"
+    BLOCKED = "BLOCKED"  # waits for other tasks of its workflow
+    PARKED = "PARKED"  # waits in its lane
+    DISPATCHED = "DISPATCHED"  # an attempt holds a reservation
+    WAITING = "WAITING"  # its attempt goes on, and has given its reservation back for a while
+    SUSPENDED = "SUSPENDED"  # no attempt: it sleeps, or waits for a signal
+    RETRYING = "RETRYING"  # the next attempt has to wait for its time
+    DEAD_LETTERED = "DEAD_LETTERED"  # at rest with its retries used up, until somebody redrives or discards it
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
     EXPIRED = "EXPIRED"
 
     @property
     def terminal(self) -> bool:
         return not TRANSITIONS[self]
 
+    @property
+    def at_rest(self) -> bool:
+        """Nothing more comes of it by itself: it is terminal, or lies among the dead letters."""
+        return self.terminal or self is Status.DEAD_LETTERED
+
 
 # The state machine, as one table: from -> to. Every change of a status is made by it; `docs/state-machine.md` shows it.
-ENTRY_STATES: Final = frozenset({Status.PARKED, Status.DISPATCHED, Status.EXPIRED})
+ENTRY_STATES: Final = frozenset({Status.PARKED, Status.DISPATCHED, Status.EXPIRED, Status.BLOCKED})
+_STARTS: Final = frozenset({Status.DISPATCHED, Status.PARKED})
+_GIVEN_UP: Final = frozenset({Status.CANCELLED, Status.EXPIRED})
 TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = {
-    Status.PARKED: frozenset({Status.DISPATCHED, Status.EXPIRED}),
-    Status.DISPATCHED: frozenset({Status.SUCCEEDED, Status.RETRYING, Status.FAILED, Status.PARKED, Status.EXPIRED}),
-    Status.RETRYING: frozenset({Status.DISPATCHED, Status.PARKED, Status.EXPIRED}),
+    Status.BLOCKED: _STARTS | _GIVEN_UP | {Status.FAILED},
+    Status.PARKED: _GIVEN_UP | {Status.DISPATCHED},
+    Status.DISPATCHED: _GIVEN_UP
+    | {Status.SUCCEEDED, Status.FAILED, Status.DEAD_LETTERED}
+    | {Status.RETRYING, Status.PARKED, Status.SUSPENDED, Status.WAITING},
+    Status.WAITING: _STARTS
+    | _GIVEN_UP
+    | {Status.SUCCEEDED, Status.FAILED, Status.DEAD_LETTERED}
+    | {Status.RETRYING, Status.SUSPENDED},
+    Status.SUSPENDED: _STARTS | _GIVEN_UP,
+    Status.RETRYING: _STARTS | _GIVEN_UP,
+    Status.DEAD_LETTERED: frozenset({Status.RETRYING, Status.FAILED, Status.CANCELLED}),
     Status.SUCCEEDED: frozenset(),
     Status.FAILED: frozenset(),
+    Status.CANCELLED: frozenset(),
     Status.EXPIRED: frozenset(),
 }
+
+
+# Ends without a result that the agent is to blame for.
+FAILURES: Final = frozenset({Status.FAILED, Status.DEAD_LETTERED})
 
 
 class DeadlineKind(StrEnum):
@@ -78,12 +107,35 @@ class Estimate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tokens: Annotated[int, Meta(ge=0, le=100_000_000)] = 0
 
 
-class RetryPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Bounded retries with exponential backoff. `max_attempts` counts the first try."""
+class Exhausted(StrEnum):
+    """What becomes of a task whose retries are used up."""
+
+    DEAD_LETTER = "dead-letter"
+    FAIL = "fail"
+
+
+class RetryPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Bounded retries with exponential backoff. `max_attempts` counts the first try. Escalation: the next attempt goes
+    to another agent where one is free (`other_agent`), from attempt `other_pool_from` on to another pool, and in the
+    end to the dead letters or to FAILED (`exhausted`).
+    """
 
     max_attempts: Annotated[int, Meta(ge=1, le=10)] = 3
     backoff_seconds: Annotated[float, Meta(ge=0.1, le=900)] = 1.0
     backoff_max_seconds: Annotated[float, Meta(ge=0.1, le=3_600)] = 60.0
+    other_agent: bool = True
+    other_pool: Identifier | None = None
+    other_pool_from: Annotated[int, Meta(ge=2, le=10)] = 2
+    exhausted: Exhausted = Exhausted.DEAD_LETTER
+
+
+class ParentTask(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The task whose attempt submitted this one. `attached`: it hears of this one's end, and takes it along when it is
+    cancelled.
+    """
+
+    task_id: Identifier
+    attached: bool = True
 
 
 class Source(Struct, frozen=True, kw_only=True):
@@ -98,6 +150,7 @@ class Task(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `payload` is the producer's JSON object, or a claim check (`pushlane.model.claim_check`) naming it in S3.
     `home_pool`: the pool that it was submitted to, when that one's lane was full and `pool` took it over.
+    `children`: an attempt of it submitted tasks that are attached to it.
     `body_digest` tells a repeat (same key, same body) from a conflict (same key, other body).
     """
 
@@ -123,3 +176,11 @@ class Task(Struct, frozen=True, kw_only=True, omit_defaults=True):
     correlation_id: str | None = None
     traceparent: str | None = None
     depth: int = 0
+    parent: ParentTask | None = None
+    workflow: WorkflowPlace | None = None
+    children: bool = False
+
+    @property
+    def tells(self) -> bool:
+        """Others have to hear of its end: its workflow, the task that it is attached to, those attached to it."""
+        return self.children or self.workflow is not None or (self.parent is not None and self.parent.attached)

@@ -1,10 +1,13 @@
 """What falls due without a message: expired leases, finished attempts whose nudge was lost, delayed retries."""
 
-from pushlane.model.attempt import Attempt, OutcomeKind
+from collections.abc import Sequence
+
+from pushlane.ports import InvalidRequest
+from pushlane.router.duties import carry_out, take_turn
 from pushlane.router.push import Pusher
 from pushlane.router.resolution import input_key
 from pushlane.router.turn import Turn, TurnPorts
-from pushlane.scheduling.snapshot import DeadlineDue, Finished, Input, LeaseExpired, RetryDue, RetryState
+from pushlane.scheduling.snapshot import Input, end_of, task_id_of
 from pushlane.state.loading import load_due, load_retry_states
 
 # One invocation stays well inside its time; what is left is due again at once.
@@ -25,30 +28,42 @@ def run_due(ports: TurnPorts, pusher: Pusher, pool: str) -> int:
         due = load_due(ports.store, pool, ports.clock.now_ms())
         over = [(attempt.task_id, attempt.epoch) for attempt in due.attempts]
         states = load_retry_states(ports.store, over, ports.policies.current())
-        ended = [one for a in due.attempts if (one := _ended(a, states.get((a.task_id, a.epoch)))) is not None]
-        retries = [RetryDue(entry, due_ms) for due_ms, entry in due.retries]
-        inputs: list[Input] = [*ended, *retries, *(DeadlineDue(entry) for entry in due.expired)]
-        named = {input_key(one) for one in inputs}
+        # One whose task was erased is passed over; the repair of counters gives back what it held.
+        ended = [end_of(a, state) for a in due.attempts if (state := states.get((a.task_id, a.epoch))) is not None]
+        inputs = _one_each([*ended, *due.deadlines, *due.ready])
+        named = {input_key(one) for one in inputs} | {f"{one.kind}/{one.subject_id}" for one in due.duties}
         if named and named == before:
             break  # a turn could do nothing about them: another in the same breath would only arm one more wake-up
-        Turn(ports, pusher, pool, due.next_due_ms).run(inputs)
-        handled, before = handled + len(inputs), named
-        if not inputs:
+        _take(ports, pusher, pool, due.next_due_ms, inputs)
+        carry_out(ports, pusher, due.duties)
+        handled, before = handled + len(inputs) + len(due.duties), named
+        if not inputs and not due.duties:
             break
     return handled
 
 
-def _ended(attempt: Attempt, state: RetryState | None) -> Input | None:
-    if state is None:  # erased; the repair of counters gives back what it held
-        return None
-    if attempt.outcome is not None and attempt.runner is not None:
-        succeeded = attempt.outcome.kind is OutcomeKind.SUCCEEDED
-        return Finished(
-            attempt.task_id,
-            attempt.epoch,
-            attempt.runner,
-            attempt.reservation,
-            attempt.outcome,
-            None if succeeded else state,
-        )
-    return LeaseExpired(attempt, state)
+def _take(ports: TurnPorts, pusher: Pusher, pool: str, next_due_ms: int | None, inputs: Sequence[Input]) -> None:
+    """One turn for all; or one for each, when they cannot be stored together: one that never can keeps no other up."""
+    try:
+        take_turn(ports, pusher, Turn(ports, pusher, pool, next_due_ms), inputs)
+    except InvalidRequest:
+        if len(inputs) < 2:
+            raise
+        refused: InvalidRequest | None = None
+        for one in inputs:
+            try:
+                take_turn(ports, pusher, Turn(ports, pusher, pool, next_due_ms), [one])
+            except InvalidRequest as error:
+                refused = error
+        if refused is not None:
+            raise refused from None
+
+
+def _one_each(inputs: Sequence[Input]) -> list[Input]:
+    """The first of each task. Its sleep and its deadline may be over by the same look: one turn changes a task once,
+    and the next look finds what is left to do.
+    """
+    first: dict[str, Input] = {}
+    for one in inputs:
+        first.setdefault(task_id_of(one), one)
+    return list(first.values())

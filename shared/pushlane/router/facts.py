@@ -10,9 +10,14 @@ from pushlane.model.ids import digest
 from pushlane.model.policy import Policy
 from pushlane.model.task import Status, Task, Tier
 from pushlane.ports import Attributes, Change, PublishedFact, Table
+from pushlane.router.workflow_facts import workflow_facts
 from pushlane.scheduling.deadlines import penalty
 from pushlane.scheduling.entry import entry_of
 from pushlane.state.items import number, status_of, task_of, text, to_json
+from pushlane.state.keys import TASK, WORKFLOW
+
+# The code of `TaskRetrying` for a task that comes back from the dead letters.
+REDRIVEN = "redriven"
 
 _NAMES = {
     Status.PARKED: FactName.TASK_PARKED,
@@ -21,8 +26,23 @@ _NAMES = {
     Status.SUCCEEDED: FactName.TASK_SUCCEEDED,
     Status.FAILED: FactName.TASK_FAILED,
     Status.EXPIRED: FactName.TASK_EXPIRED,
+    Status.BLOCKED: FactName.TASK_BLOCKED,
+    Status.WAITING: FactName.TASK_WAITING,
+    Status.SUSPENDED: FactName.TASK_SUSPENDED,
+    Status.DEAD_LETTERED: FactName.TASK_DEAD_LETTERED,
+    Status.CANCELLED: FactName.TASK_CANCELLED,
 }
 
+
+_WITH_ERROR = frozenset(
+    {
+        FactName.TASK_RETRYING,
+        FactName.TASK_FAILED,
+        FactName.TASK_EXPIRED,
+        FactName.TASK_CANCELLED,
+        FactName.TASK_DEAD_LETTERED,
+    }
+)
 
 # What somebody outside may have to act on; the steps in between are for the bus, where a rule chooses (ADR 0006).
 ANNOUNCED = frozenset(
@@ -30,7 +50,13 @@ ANNOUNCED = frozenset(
         FactName.TASK_SUCCEEDED,
         FactName.TASK_FAILED,
         FactName.TASK_EXPIRED,
+        FactName.TASK_CANCELLED,
+        FactName.TASK_DEAD_LETTERED,
         FactName.TASK_REJECTED,
+        FactName.COMMAND_REFUSED,
+        FactName.WORKFLOW_ENDED,
+        FactName.AGENT_UNAVAILABLE,
+        FactName.AGENT_AVAILABLE,
         FactName.RESULT_STALE,
         FactName.CAPACITY_REPAIRED,
         FactName.BACKPRESSURE_CHANGED,
@@ -50,7 +76,9 @@ def facts_of(change: Change) -> list[Fact]:
         return _started(change.key.sk, change.old, change.new)
     if "fact" in change.new:
         return [_recorded(change.key.pk, change.new)] if change.old is None else []
-    return _task_facts(change.key.pk, change.old, change.new)
+    if change.key.sk == WORKFLOW:
+        return workflow_facts(change.old, change.new)
+    return _task_facts(change.old, change.new) if change.key.sk == TASK else []
 
 
 def published(facts: Iterable[Fact]) -> list[PublishedFact]:
@@ -78,25 +106,27 @@ def _attributes(fact: Fact) -> dict[str, str]:
     return {name: value for name, value in routed.items() if value}
 
 
-def _task_facts(task_id: str, old: Attributes | None, new: Attributes) -> list[Fact]:
+def _task_facts(old: Attributes | None, new: Attributes) -> list[Fact]:
     status = status_of(new)
     if old is not None and status_of(old) is status and old["epoch"] == new["epoch"]:
         return []
     task = task_of(new)
-    changed = _fact(_NAMES[status], task, new, _changed_at_ms(status, new))
+    redriven = old is not None and status_of(old) is Status.DEAD_LETTERED and status is Status.RETRYING
+    changed = _fact(_NAMES[status], task, new, _changed_at_ms(status, new), code=REDRIVEN if redriven else None)
     accepted = [] if old is not None else [_fact(FactName.TASK_ACCEPTED, task, new, task.accepted_at_ms)]
     return [*accepted, changed]
 
 
 def _changed_at_ms(status: Status, new: Attributes) -> int:
-    name = "dispatched_at_ms" if status is Status.DISPATCHED else "ended_at_ms" if status.terminal else "changed_at_ms"
+    over = status.terminal or status is Status.DEAD_LETTERED
+    name = "dispatched_at_ms" if status is Status.DISPATCHED else "ended_at_ms" if over else "changed_at_ms"
     return number(new, name if name in new else "accepted_at_ms")
 
 
-def _fact(name: FactName, task: Task, new: Attributes, occurred_at_ms: int) -> Fact:
+def _fact(name: FactName, task: Task, new: Attributes, occurred_at_ms: int, *, code: str | None = None) -> Fact:
     epoch = number(new, "epoch")
     once = name is FactName.TASK_ACCEPTED or status_of(new).terminal
-    fact_id = digest(name, task.task_id, "" if once else str(epoch))
+    fact_id = digest(name, task.task_id, "" if once else f"{epoch}/{occurred_at_ms}")
     data = FactData(
         tenant_id=task.tenant_id,
         task_id=task.task_id,
@@ -111,7 +141,11 @@ def _fact(name: FactName, task: Task, new: Attributes, occurred_at_ms: int) -> F
         started_at_ms=_optional_number(new, "started_at_ms"),
         finished_at_ms=_optional_number(new, "finished_at_ms"),
         reason=_reason(name, new),
+        code=code,
         **_deadline(name, task, new),
+        workflow_id=None if task.workflow is None else task.workflow.workflow_id,
+        node=None if task.workflow is None else task.workflow.node,
+        unblock_ms=_optional_number(new, "unblock_ms"),
         result=msgspec.json.decode(text(new, "result")) if name is FactName.TASK_SUCCEEDED else None,
         labels=task.labels,
     )
@@ -152,7 +186,7 @@ def _deadline(name: FactName, task: Task, new: Attributes) -> _Deadline:
 def _reason(name: FactName, new: Attributes) -> str | None:
     if name is FactName.TASK_PARKED:
         return _optional(new, "park_reason")
-    if name in (FactName.TASK_RETRYING, FactName.TASK_FAILED, FactName.TASK_EXPIRED) and "error" in new:
+    if name in _WITH_ERROR and "error" in new:
         error = msgspec.json.decode(text(new, "error"))
         return f"{error['error_type']}: {error['message']}"[:500]
     return None

@@ -10,11 +10,13 @@ import msgspec
 from msgspec import Struct
 
 from pushlane.model.claim_check import FIELD, INLINE_BYTES_MAX, as_claim_check, claim_prefix
+from pushlane.model.commands import COMMANDS, said_name
 from pushlane.model.errors import InvalidEvent
 from pushlane.model.events import SET_POLICY_DETAIL_TYPE, SUBMIT_DETAIL_TYPE, HeldRecord, SubmitData, SubmitTask
 from pushlane.model.ids import ID_PATTERN, digest, keyed_task_id, unkeyed_task_id
 from pushlane.model.nesting import NESTING_MAX, nests_too_deep
 from pushlane.model.task import Door, Source, Task
+from pushlane.model.workflow_document import SUBMIT_WORKFLOW
 
 SOURCE_ID_MAX: Final = 128
 REASON_MAX: Final = 500
@@ -26,19 +28,21 @@ _held_decoder = msgspec.json.Decoder(HeldRecord)
 _outer_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _UNSAID: Final = SubmitData(tenant_id="", task_type="")
 _IDENTIFIER: Final = re.compile(ID_PATTERN)
-_OF_THE_BUS: Final = (SUBMIT_DETAIL_TYPE, SET_POLICY_DETAIL_TYPE)
+# What may come through any door, and what the ingress bus alone may bring.
+_ANYWHERE: Final = frozenset({SUBMIT_DETAIL_TYPE, SUBMIT_WORKFLOW, *COMMANDS})
+_OF_THE_BUS: Final = _ANYWHERE | {SET_POLICY_DETAIL_TYPE}
 _PATH: Final = re.compile(r" - at (?:`key` in )?`(?P<path>[^`]+)`$")
 
 
 class Record(Struct, frozen=True, kw_only=True):
     """One record of a Lambda event: how to name it in a batch response, its door and identity there, its body.
-    `detail_type`: what the bus says it is; whatever else comes in is a submission.
+    `name`: what it is, by the bus's detail type or its own metadata; what says nothing else is a submission.
     """
 
     item_id: str
     source: Source
     body: bytes
-    detail_type: str = SUBMIT_DETAIL_TYPE
+    name: str = SUBMIT_DETAIL_TYPE
 
 
 class Rejection(Struct, frozen=True, kw_only=True):
@@ -65,11 +69,11 @@ def record_of_sqs(message: Mapping[str, Any]) -> Record:
     if detail_type in _OF_THE_BUS and (event_id := _source_id(outer, "id")) is not None:
         source = Source(door=Door.EVENTBRIDGE, source_id=event_id)
         detail = bytes(outer.get("detail", b"null"))
-        return Record(item_id=item_id, source=source, body=detail, detail_type=detail_type)
+        return Record(item_id=item_id, source=source, body=detail, name=detail_type)
     if _text(outer, "Type") == "Notification" and (message_id := _source_id(outer, "MessageId")) is not None:
         source = Source(door=Door.SNS, source_id=message_id)
-        return Record(item_id=item_id, source=source, body=(_text(outer, "Message") or "").encode())
-    return Record(item_id=item_id, source=Source(door=Door.SQS, source_id=item_id), body=body)
+        return _named(item_id, source, (_text(outer, "Message") or "").encode())
+    return _named(item_id, Source(door=Door.SQS, source_id=item_id), body)
 
 
 def record_of_held(message: Mapping[str, Any]) -> Record:
@@ -82,7 +86,7 @@ def record_of_held(message: Mapping[str, Any]) -> Record:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return record_of_sqs(message)
     source = Source(door=held.door, source_id=held.source_id)
-    return Record(item_id=str(message["messageId"]), source=source, body=bytes(held.body))
+    return _named(str(message["messageId"]), source, bytes(held.body))
 
 
 def record_of_kinesis(record: Mapping[str, Any]) -> Record:
@@ -94,7 +98,13 @@ def record_of_kinesis(record: Mapping[str, Any]) -> Record:
         body = base64.b64decode(kinesis["data"], validate=True)
     except (binascii.Error, ValueError):
         body = _encoded(kinesis["data"])
-    return Record(item_id=sequence, source=source, body=body)
+    return _named(sequence, source, body)
+
+
+def _named(item_id: str, source: Source, body: bytes) -> Record:
+    """A record whose own metadata say what it is."""
+    name = said_name(body)
+    return Record(item_id=item_id, source=source, body=body, name=name if name in _ANYWHERE else SUBMIT_DETAIL_TYPE)
 
 
 def normalise(record: Record, now_ms: int, *, accept_unsigned_tenant: bool, tenants: Collection[str]) -> Task:
@@ -104,6 +114,15 @@ def normalise(record: Record, now_ms: int, *, accept_unsigned_tenant: bool, tena
     """
     submit = decoded(record.body, _submit_decoder)
     data = submit.data
+    check_tenant(data.tenant_id, accept_unsigned_tenant=accept_unsigned_tenant, tenants=tenants)
+    _check_payload(data)
+    if data.retry.backoff_max_seconds < data.retry.backoff_seconds:
+        raise InvalidEvent("$.data.retry.backoff_max_seconds", "is below backoff_seconds")
+    return _task(submit, record.source, now_ms)
+
+
+def check_tenant(tenant_id: str, *, accept_unsigned_tenant: bool, tenants: Collection[str]) -> None:
+    """Raises `InvalidEvent` where nobody may speak for the tenant, or there is none of this id."""
     if not accept_unsigned_tenant:
         raise InvalidEvent(
             "$.data.tenant_id",
@@ -111,14 +130,10 @@ def normalise(record: Record, now_ms: int, *, accept_unsigned_tenant: bool, tena
             " deployer vouches for every producer (context flag trusted_doors)",
             "unsigned_tenant",
         )
-    if data.tenant_id not in tenants:
+    if tenant_id not in tenants:
         raise InvalidEvent(
             "$.data.tenant_id", "no active tenant of this id: `pushlane tenants add` it", "unknown_tenant"
         )
-    _check_payload(data)
-    if data.retry.backoff_max_seconds < data.retry.backoff_seconds:
-        raise InvalidEvent("$.data.retry.backoff_max_seconds", "is below backoff_seconds")
-    return _task(submit, record.source, now_ms)
 
 
 def reject(record: Record, error: InvalidEvent, retry_after_seconds: int | None = None) -> Rejection:
@@ -162,6 +177,7 @@ def _task(submit: SubmitTask, source: Source, now_ms: int) -> Task:
         correlation_id=meta.correlation_id,
         traceparent=meta.traceparent,
         depth=meta.depth,
+        parent=data.parent,
     )
 
 

@@ -4,22 +4,39 @@ A pool that waits for something shared leaves its mark beside it, in the transac
 whoever frees some of it wakes the marked pools. A mark that outlives its need costs one idle turn.
 """
 
+import math
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 import msgspec
 
+from pushlane.model.errors import TurnContended
 from pushlane.model.events import WakeUp
 from pushlane.model.policy import SlotsOf
 from pushlane.ports import ConditionFailed, Delete, Equals, ItemStore, Message, MessageSender, Update
-from pushlane.scheduling.decisions import Decision, Dispatch, Expire, Park, ParkReason, Plan, ended_of
+from pushlane.scheduling.decisions import (
+    Decision,
+    Dispatch,
+    Drop,
+    Park,
+    ParkReason,
+    Plan,
+    Retry,
+    ended_of,
+    released_by,
+)
 from pushlane.scheduling.entry import LaneRef
+from pushlane.scheduling.health import trusted_after
 from pushlane.scheduling.settlement import settlement
-from pushlane.scheduling.snapshot import Arrival, Input, PoolSnapshot, ended_task_id, held_by
+from pushlane.scheduling.snapshot import Arrival, Input, PoolSnapshot, asked_by, ended_task_id, held_by
 from pushlane.state import keys
 from pushlane.state.borrowing import load_borrowed
 from pushlane.state.commit import slot_changes
 from pushlane.state.items import to_json
 from pushlane.state.loading import free_slots, load_waiting_pools
+
+# One SQS delay reaches no further. The turn that runs then finds what is due later, and arms for it.
+WAKE_HOP_MS: Final = 900_000
 
 
 def marks_of(snapshot: PoolSnapshot, planned: Plan) -> set[str]:
@@ -51,9 +68,13 @@ def _starved(snapshot: PoolSnapshot, planned: Plan) -> bool:
 
 def after(snapshot: PoolSnapshot, decisions: Sequence[Decision]) -> PoolSnapshot:
     """The snapshot with the slots as they are once the decisions are committed."""
-    changes = slot_changes(decisions)
+    changes, trusted = slot_changes(decisions), trusted_after(decisions)
     agents = tuple(
-        msgspec.structs.replace(agent, used=agent.used + changes.get((agent.pool, agent.agent_id), 0))
+        msgspec.structs.replace(
+            agent,
+            used=agent.used + changes.get((agent.pool, agent.agent_id), 0),
+            unstarted=0 if (agent.pool, agent.agent_id) in trusted else agent.unstarted,
+        )
         for agent in snapshot.agents
     )
     return msgspec.structs.replace(snapshot, agents=agents)
@@ -61,8 +82,8 @@ def after(snapshot: PoolSnapshot, decisions: Sequence[Decision]) -> PoolSnapshot
 
 def moves(decision: Decision) -> bool:
     """It gives something back, or takes what waited out of the way."""
-    waited = isinstance(decision, Dispatch | Expire) and not isinstance(decision.origin, Arrival)
-    return waited or ended_of(decision) is not None
+    waited = isinstance(decision, Dispatch | Drop) and not isinstance(decision.origin, Arrival)
+    return waited or released_by(decision) is not None
 
 
 class Neighbours:
@@ -74,6 +95,7 @@ class Neighbours:
         self._queue_url = wakeups_queue_url
         self._pool = pool
         self._marked: set[str] = set()
+        self._woken: dict[str, int] = {}
         self._moved = False  # this turn gave something back, or took something out of a lane
         self.waiting_pools: tuple[str, ...] = ()
 
@@ -123,14 +145,29 @@ class Neighbours:
             self._wake(self._called(keys.pool_pk(self._pool), self.waiting_pools), now_ms)
             self.waiting_pools = ()
 
+    def wake_for_moved(self, decisions: Iterable[Decision], now_ms: int) -> None:
+        """Wake-ups for the pools that go on with retries of this one, sent before those are written: if we die in
+        between an extra turn runs. Raises `TurnContended` when the queue takes one of them not.
+        """
+        dues: dict[str, int] = {}
+        for one in decisions:
+            if isinstance(one, Retry) and one.pool is not None:
+                dues[one.pool] = min(one.due_ms, dues.get(one.pool, one.due_ms))
+        wakes = [_wake_at(pool, due_ms, now_ms) for pool, due_ms in dues.items() if self._woken.get(pool) != due_ms]
+        if wakes and self._sender.send(self._queue_url, wakes):
+            raise TurnContended(f"pool {self._pool}: the wake-up queue did not accept a wake-up for {sorted(dues)}")
+        self._woken |= dues
+
     def wake_own(self, now_ms: int) -> None:
         """One more turn, soon: this one has done as much as one invocation should."""
         self._wake([self._pool], now_ms)
 
     def _withdraw(self, decisions: Sequence[Decision]) -> None:
         """Orders to yield for tasks that wait no longer, where the victim has not just ended anyway."""
-        over = {ended_task_id(ended) for one in decisions if (ended := ended_of(one)) is not None}
-        served = [one.entry for one in decisions if isinstance(one, Dispatch | Expire)]
+        ended = [found for one in decisions if (found := ended_of(one)) is not None]
+        over = {ended_task_id(one) for one in ended}
+        served = [one.entry for one in decisions if isinstance(one, Dispatch | Drop)]
+        served += [asks for one in ended if (asks := asked_by(one)) is not None]
         for entry in served:
             if entry.victim is not None and entry.victim not in over:
                 self._call_off(entry.victim, entry.task_id)
@@ -138,10 +175,9 @@ class Neighbours:
     def _freed(self, snapshot: PoolSnapshot, decisions: Sequence[Decision], now_ms: int) -> list[str]:
         pks: set[str] = set()
         for decision in decisions:
-            ended = ended_of(decision)
-            if ended is None:
+            ended = released_by(decision)
+            if ended is None or not (held := held_by(ended)).slots:
                 continue
-            held = held_by(ended)
             if snapshot.policy.tenant(held.tenant_id).in_flight_max is not None:
                 pks.add(keys.tenant_limits_pk(held.tenant_id))
             for hold in held.holds:
@@ -173,3 +209,8 @@ class Neighbours:
             self._store.write(Update(key, remove=("order_for", "order"), conditions=asked))
         except ConditionFailed:
             return
+
+
+def _wake_at(pool: str, due_ms: int, now_ms: int) -> Message:
+    wait_ms = min(max(0, due_ms - now_ms), WAKE_HOP_MS)
+    return Message(to_json(WakeUp(pool=pool, generation=0, due_ms=due_ms)), math.ceil(wait_ms / 1_000))

@@ -1,5 +1,6 @@
 """What cannot become a task is kept with its reason and said out loud: a quarantine message, a `TaskRejected` fact."""
 
+from pushlane.model.commands import COMMANDS
 from pushlane.model.errors import PushlaneError
 from pushlane.model.events import SET_POLICY_DETAIL_TYPE, FactName
 from pushlane.model.ids import digest
@@ -43,8 +44,10 @@ class Quarantine:
             attributes["tenant_id"] = rejection.tenant_id
         if rejection.retry_after_seconds is not None:
             attributes["retry_after_seconds"] = rejection.retry_after_seconds
-        refused_policy = record.detail_type == SET_POLICY_DETAIL_TYPE
+        refused_policy = record.name == SET_POLICY_DETAIL_TYPE
         name = FactName.POLICY_REFUSED if refused_policy else FactName.TASK_REJECTED
+        if record.name in COMMANDS:
+            name = FactName.COMMAND_REFUSED
         record_fact(self._store, self._clock, name, fact_id, attributes)
 
 

@@ -12,11 +12,16 @@ from pushlane.model.errors import InvalidEvent
 from pushlane.model.events import Capabilities
 from pushlane.model.ids import Identifier
 from pushlane.model.task import DEFAULT_POOL
-from pushlane.ports import AtMost, ConditionFailed, Delete, Equals, ItemStore, Key, Present, Update
+from pushlane.ports import AtLeast, AtMost, ConditionFailed, Delete, Equals, ItemStore, Key, Present, Scalar, Update
 from pushlane.state.keys import agent_key, pool_registration_key
 
 _VERSION: Final = 1
 _SLOTS_MAX: Final = 1_000  # the maximum concurrency of an event source mapping
+
+_HEARTBEAT_SECONDS_MAX: Final = 900
+# What the agent's entry says of its health. A new registration is a new beginning.
+_OF_STARTS: Final = ("unstarted", "cools_until_ms")
+_OF_HEARTBEATS: Final = ("heartbeat_ms", "heartbeat_at_ms", "watched_ms")
 
 Wait = Callable[[], bool]
 
@@ -30,13 +35,18 @@ class RequestType(StrEnum):
 
 
 class AgentProperties(Struct, frozen=True, kw_only=True, rename="pascal"):
-    """The properties of `Custom::PushlaneAgent`. CloudFormation passes every number as text."""
+    """The properties of `Custom::PushlaneAgent`. CloudFormation passes every number as text.
+
+    `heartbeat_seconds`: the agent lives long and says so by `AgentHeartbeat`; it is taken for dead when nothing was
+    heard of it for so long, and takes work from its first heartbeat on. It should send one each third of that.
+    """
 
     agent_id: Identifier
     capabilities: Capabilities
     slots: Annotated[int, Meta(ge=1, le=_SLOTS_MAX)]
     queue_url: Annotated[str, Meta(min_length=1, max_length=1024)]
     pool: Identifier = DEFAULT_POOL
+    heartbeat_seconds: Annotated[float, Meta(ge=1, le=_HEARTBEAT_SECONDS_MAX)] | None = None
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -73,21 +83,28 @@ def apply(request: Request, store: ItemStore, wait: Wait) -> str:
 def register(agent: AgentProperties, store: ItemStore) -> str:
     """Write the agent's entry. What it uses at the moment stays untouched: only reservations move that."""
     store.write(Update(pool_registration_key(agent.pool), set={"v": _VERSION}))
-    store.write(
-        Update(
-            agent_key(agent.pool, agent.agent_id),
-            set={
-                "v": _VERSION,
-                "agent_id": agent.agent_id,
-                "pool": agent.pool,
-                "capabilities": sorted(set(agent.capabilities)),
-                "slots": agent.slots,
-                "queue_url": agent.queue_url,
-                "status": AgentStatus.ACTIVE.value,
-            },
-            add={"used": 0, "revision": 0},
-        )
-    )
+    key = agent_key(agent.pool, agent.agent_id)
+    entry: dict[str, Scalar] = {
+        "v": _VERSION,
+        "agent_id": agent.agent_id,
+        "pool": agent.pool,
+        "capabilities": sorted(set(agent.capabilities)),
+        "slots": agent.slots,
+        "queue_url": agent.queue_url,
+    }
+    unmoved = {"used": 0, "revision": 0}
+    if agent.heartbeat_seconds is None:
+        active: dict[str, Scalar] = {"status": AgentStatus.ACTIVE.value}
+        store.write(Update(key, set=entry | active, add=unmoved, remove=(*_OF_STARTS, *_OF_HEARTBEATS)))
+        return "registered"
+    entry["heartbeat_ms"] = round(agent.heartbeat_seconds * 1_000)
+    try:
+        beats = (Equals("status", AgentStatus.ACTIVE.value), AtLeast("heartbeat_at_ms", 1))
+        store.write(Update(key, set=entry, add=unmoved, remove=_OF_STARTS, conditions=beats))
+    except ConditionFailed:
+        silent: dict[str, Scalar] = {"status": AgentStatus.UNAVAILABLE.value}
+        store.write(Update(key, set=entry | silent, add=unmoved, remove=_OF_STARTS))
+        return "registered; it takes work from its first heartbeat on"
     return "registered"
 
 

@@ -11,17 +11,20 @@ from typing import Final
 
 import msgspec
 
+from pushlane.model.attempt import OutcomeKind, Reservation
 from pushlane.model.policy import Policy
 from pushlane.scheduling.decisions import Decision, Dispatch, Park, Plan
 from pushlane.scheduling.snapshot import (
     Arrival,
     DeadlineDue,
     Finished,
+    GivesBack,
     Input,
     LeaseExpired,
     PoolSnapshot,
-    RetryDue,
+    Ready,
     WakeView,
+    Withdraw,
     held_by,
 )
 from pushlane.state.commit import slot_changes
@@ -80,15 +83,22 @@ def leans_on_slots(snapshot: PoolSnapshot, pending: Sequence[Input]) -> bool:
 
 def _unlimited(one: Input, policy: Policy) -> bool:
     match one:
-        case Arrival(entry=entry) | RetryDue(entry=entry):
-            return not entry.resources and not policy.tenant(entry.tenant_id).limited
         case Finished(outcome=outcome) if outcome.throttled is not None:
             return False
-        case Finished() | LeaseExpired():
-            held = held_by(one)
-            return not held.holds and not held.counted
-        case DeadlineDue():
+        case Finished(outcome=outcome, reservation=held) if outcome.kind is OutcomeKind.FAILED:
+            return _plain(held) and policy.tenant(held.tenant_id).retries_per_minute is None
+        case LeaseExpired(attempt=attempt):
+            return _plain(attempt.reservation) and policy.tenant(attempt.tenant_id).retries_per_minute is None
+        case Arrival(entry=entry) | Ready(entry=entry):
+            return not entry.resources and not policy.tenant(entry.tenant_id).limited
+        case Finished() | GivesBack():
+            return _plain(held_by(one))
+        case DeadlineDue() | Withdraw():
             return False
+
+
+def _plain(held: Reservation) -> bool:
+    return not held.holds and not held.counted
 
 
 def only_dispatches_arrivals(planned: Plan) -> bool:

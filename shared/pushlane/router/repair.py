@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from pushlane.model.attempt import Reservation
+from pushlane.model.attempt import Attempt, Reservation
 from pushlane.model.events import FactName
 from pushlane.model.ids import digest
 from pushlane.model.policy import Policy, SlotsOf
@@ -20,6 +20,7 @@ from pushlane.ports import (
     Attributes,
     Condition,
     Equals,
+    Item,
     ItemStore,
     Key,
     Missing,
@@ -31,7 +32,7 @@ from pushlane.ports import (
 from pushlane.router.turn import TurnPorts
 from pushlane.state import keys
 from pushlane.state.facts import fact_put
-from pushlane.state.items import number, text
+from pushlane.state.items import attempt_of, number, text
 from pushlane.state.loading import POOL_ITEMS_MAX
 
 # Where a limit holds for every tenant there may be many: so many a sweep, the next ones a minute later.
@@ -55,20 +56,32 @@ class _Counter(Struct, frozen=True, kw_only=True):
     said: dict[str, Scalar]
 
 
-def repair(ports: TurnPorts, pools: Sequence[str], log: Callable[..., None]) -> int:
-    """Set each counter to its live reservations where they differ; returns how many were wrong.
+class Seen:
+    """What is read on the way and is of use to others: all agents, those of them that run something now, and the
+    attempts that hold nothing.
+    """
+
+    def __init__(self) -> None:
+        self.agents: list[Item] = []
+        self.running: set[tuple[str, str]] = set()
+        self.idle: list[Attempt] = []
+
+
+def repair(ports: TurnPorts, pools: Sequence[str], log: Callable[..., None], seen: Seen | None = None) -> int:
+    """Set each counter to its live reservations where they differ; returns how many were wrong. Fills in `seen`.
 
     The counters are read before the attempts, and a repair holds only while the counter's revision has not moved since:
     every reservation and release moves it, so a count made beside a running turn is never written. Where an attempt
     cannot be read the true count may be higher, so counters are only raised then.
     """
-    counters = list(_counters(ports, pools))
-    live, whole = _live(ports.store, pools, log)
+    seen = seen or Seen()
+    counters = list(_counters(ports, pools, seen))
+    live, whole = _live(ports.store, pools, log, seen)
     wrong = [(one, live[one.key, one.attribute]) for one in counters if one.value != live[one.key, one.attribute]]
     return sum(_set(ports, counter, count) for counter, count in wrong if whole or count > counter.value)
 
 
-def _counters(ports: TurnPorts, pools: Sequence[str]) -> Iterator[_Counter]:
+def _counters(ports: TurnPorts, pools: Sequence[str], seen: Seen) -> Iterator[_Counter]:
     policy = ports.policies.current()
     for pool in pools:
         items = ports.store.query(Table.SCHEDULER, keys.pool_pk(pool), limit=POOL_ITEMS_MAX, start=keys.AGENT_PREFIX)
@@ -76,6 +89,7 @@ def _counters(ports: TurnPorts, pools: Sequence[str]) -> Iterator[_Counter]:
             if item.key.sk.startswith(keys.AGENT_PREFIX):
                 agent_id = item.key.sk.removeprefix(keys.AGENT_PREFIX)
                 said: dict[str, Scalar] = {"pool": pool, "agent_id": agent_id}
+                seen.agents.append(item)
                 yield _counter(item.key, "used", "used slots", item.attributes, said)
     tenants = {keys.tenant_limits_key(tenant_id): tenant_id for tenant_id in _limited(ports, policy)}
     for key, attributes in _get(ports.store, list(tenants)):
@@ -114,7 +128,9 @@ def _get(store: ItemStore, wanted: Sequence[Key]) -> Iterator[tuple[Key, Attribu
         yield from ((key, found[key].attributes if key in found else {}) for key in part)
 
 
-def _live(store: ItemStore, pools: Sequence[str], log: Callable[..., None]) -> tuple[Counter[tuple[Key, str]], bool]:
+def _live(
+    store: ItemStore, pools: Sequence[str], log: Callable[..., None], seen: Seen
+) -> tuple[Counter[tuple[Key, str]], bool]:
     """What the live reservations hold of each counter, and whether all of them could be read."""
     live: Counter[tuple[Key, str]] = Counter()
     whole = True
@@ -123,7 +139,12 @@ def _live(store: ItemStore, pools: Sequence[str], log: Callable[..., None]) -> t
         whole &= len(items) < _ATTEMPTS_MAX
         for item in items:
             try:
-                live.update(_held(_reservation_decoder.decode(text(item.attributes, "reservation"))))
+                held = _reservation_decoder.decode(text(item.attributes, "reservation"))
+                live.update(_held(held))
+                if not held.slots:
+                    seen.idle.append(attempt_of(item))
+                elif "runner" in item.attributes:
+                    seen.running.add((held.agent_pool, held.agent_id))
             except (msgspec.DecodeError, KeyError, TypeError) as error:
                 log("attempt-unreadable", task_id=item.key.sk, error=f"{type(error).__name__}: {error}")
                 whole = False
@@ -131,7 +152,9 @@ def _live(store: ItemStore, pools: Sequence[str], log: Callable[..., None]) -> t
 
 
 def _held(held: Reservation) -> Counter[tuple[Key, str]]:
-    counted: Counter[tuple[Key, str]] = Counter({(keys.agent_key(held.agent_pool, held.agent_id), "used"): 1})
+    counted: Counter[tuple[Key, str]] = Counter()
+    if held.slots:
+        counted[keys.agent_key(held.agent_pool, held.agent_id), "used"] += held.slots
     if held.counted:
         counted[keys.tenant_limits_key(held.tenant_id), "in_flight"] += 1
     for hold in held.holds:

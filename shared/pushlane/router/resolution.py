@@ -10,17 +10,19 @@ from pushlane.scheduling.decisions import (
     Complete,
     Decision,
     Dispatch,
-    Expire,
+    Drop,
     Fail,
     FromLane,
+    GiveBack,
     Overflow,
     Park,
     Preempt,
     Reject,
     Repush,
     Retry,
+    Suspend,
 )
-from pushlane.scheduling.snapshot import Arrival, DeadlineDue, Finished, Input, LeaseExpired, RetryDue
+from pushlane.scheduling.snapshot import Arrival, DeadlineDue, Finished, GivesBack, Input, LeaseExpired, Ready, Withdraw
 from pushlane.state.commit import Commit
 from pushlane.state.items import number, source_of, status_of, text
 
@@ -58,8 +60,12 @@ def input_key(one: Input) -> str:
             return f"ended/{task_id}/{epoch}/{runner}"
         case LeaseExpired(attempt=attempt):
             return f"lease/{attempt.task_id}"
-        case RetryDue(entry=entry):
-            return f"retry/{entry.task_id}"
+        case GivesBack(attempt=attempt):
+            return f"gives-back/{attempt.task_id}"
+        case Ready(entry=entry):
+            return f"ready/{entry.task_id}"
+        case Withdraw(entry=entry):
+            return f"withdraw/{entry.task_id}"
         case DeadlineDue(entry=entry):
             return f"deadline/{entry.task_id}"
 
@@ -67,7 +73,7 @@ def input_key(one: Input) -> str:
 def origin_of(decision: Decision) -> Input | None:
     """The input that a decision resolves; None for a task taken from its lane."""
     match decision:
-        case Dispatch(origin=origin) | Expire(origin=origin):
+        case Dispatch(origin=origin) | Drop(origin=origin):
             return None if isinstance(origin, FromLane) else origin
         case Park(origin=origin):
             return origin
@@ -75,8 +81,10 @@ def origin_of(decision: Decision) -> Input | None:
             return arrival
         case Complete(finished=finished):
             return finished
-        case Retry(ended=ended) | Fail(ended=ended):
+        case Retry(ended=ended) | Fail(ended=ended) | Suspend(ended=ended):
             return ended
+        case GiveBack(gives=gives):
+            return gives
         case Repush(expired=expired):
             return expired
         case Preempt():
@@ -101,7 +109,7 @@ def _resolved(decision: Decision, unpushed: frozenset[str]) -> Resolved:
             return Resolved(Resolution.ENDED)
         case Park():
             return Resolved(Resolution.PARKED)
-        case Expire():
+        case Drop():
             return Resolved(Resolution.EXPIRED)
         case Overflow():
             return Resolved(Resolution.OVERFLOWED, turned_away=decision)
@@ -127,6 +135,19 @@ def judge(cancelled: TransactionCancelled, commit: Commit) -> tuple[dict[str, Re
             # says nothing more.
             verdicts.setdefault(input_key(origin), _verdict(origin, one))
     return verdicts, contended
+
+
+def not_granted(cancelled: TransactionCancelled, commit: Commit) -> set[str]:
+    """Tasks whose attempts did not get back what they wait for in a lane: they have just ended. Whoever records that
+    takes them out of the lane; until then they must not keep others from their turn.
+    """
+    refused = [one for one in cancelled.cancelled if one.reason is CancelReason.CONDITION]
+    owners = [(commit.owners[one.index], commit.operations[one.index].key.table) for one in refused]
+    return {
+        owner.entry.task_id
+        for owner, table in owners
+        if table is Table.ATTEMPTS and isinstance(owner, Dispatch) and owner.entry.runner is not None
+    }
 
 
 def _verdict(origin: Input, one: Cancelled) -> Resolved:

@@ -14,7 +14,7 @@ from pushlane.model.task import Status, Task
 from pushlane.router.push import Pusher
 from pushlane.router.resolution import Resolution, Resolved, input_key, met
 from pushlane.router.turn import Turn, TurnPorts
-from pushlane.scheduling.decisions import Block, Decision, Dispatch, Expire, Overflow, Park, ParkReason, Plan, Reject
+from pushlane.scheduling.decisions import Block, Decision, Dispatch, Drop, Overflow, Park, ParkReason, Plan, Reject
 from pushlane.scheduling.entry import Entry, entry_of, lane_of
 from pushlane.scheduling.snapshot import Arrival, PoolSnapshot
 from pushlane.state.items import status_of, text
@@ -141,7 +141,7 @@ def _admittance(planned: Plan, entry: Entry) -> Admittance | None:
                 return Admittance()
             case Park(entry=decided, block=block) if decided.task_id == entry.task_id:
                 return Admittance(block=block)
-            case Expire(entry=decided) if decided.task_id == entry.task_id:
+            case Drop(entry=decided) if decided.task_id == entry.task_id:
                 return Admittance(impossible=True)
             case Overflow(arrival=arrival) | Reject(arrival=arrival) if arrival.task.task_id == entry.task_id:
                 return Admittance(block=dict(planned.blocks).get(lane_of(entry), _BEHIND))  # its lane is full

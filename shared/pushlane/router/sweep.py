@@ -6,9 +6,12 @@ from typing import Final
 from msgspec import Struct
 
 from pushlane.model.errors import PushlaneError
+from pushlane.router.agent_health import look_at_starts
 from pushlane.router.due import UNREADABLE, run_due
+from pushlane.router.giving_back import look_after
 from pushlane.router.push import Pusher
-from pushlane.router.repair import repair
+from pushlane.router.redrive import redrive_due
+from pushlane.router.repair import Seen, repair
 from pushlane.router.turn import TurnPorts
 from pushlane.state.pools import registered_pools
 
@@ -31,12 +34,18 @@ def sweep(ports: TurnPorts, pusher: Pusher, log: Callable[..., None]) -> Swept:
     due, repaired, failed = 0, 0, []
     for pool in pools:
         try:
+            redriven = redrive_due(ports, pool)
+            if redriven:
+                log("redriven", pool=pool, tasks=redriven)
             due += run_due(ports, pusher, pool)
         except (PushlaneError, *UNREADABLE) as error:
             log("sweep-failed", pool=pool, error=f"{type(error).__name__}: {error}")
             failed.append(pool)
     try:
-        repaired = repair(ports, pools, log)
+        seen = Seen()
+        repaired = repair(ports, pools, log, seen)
+        look_after(ports, pusher, seen.idle)
+        look_at_starts(ports, pusher, seen.agents, seen.running)
     except (PushlaneError, *UNREADABLE) as error:
         log("repair-failed", error=f"{type(error).__name__}: {error}")
         failed.append(COUNTERS)

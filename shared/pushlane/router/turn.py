@@ -12,26 +12,26 @@ from pushlane.model.errors import TurnContended
 from pushlane.model.events import WakeUp
 from pushlane.model.policy import Policy
 from pushlane.model.task import Tier
-from pushlane.ports import Clock, ItemStore, Message, MessageSender, TransactionCancelled
-from pushlane.router.neighbours import Neighbours, after, marks_of, moves
+from pushlane.ports import BlobStore, Clock, ItemStore, Message, MessageSender, TransactionCancelled
+from pushlane.router.neighbours import WAKE_HOP_MS, Neighbours, after, marks_of, moves
 from pushlane.router.push import Pushes
 from pushlane.router.remembered import RememberedPools, leans_on_slots, only_dispatches_arrivals
-from pushlane.router.resolution import Resolution, Resolved, committed, input_key, judge
+from pushlane.router.resolution import Resolution, Resolved, committed, input_key, judge, not_granted
 from pushlane.scheduling.backpressure import pressure_after
-from pushlane.scheduling.decisions import LANE_FULL, Overflow, Park, Plan, Reject
+from pushlane.scheduling.decisions import LANE_FULL, Overflow, Park, Plan, Reject, tells
 from pushlane.scheduling.entry import LaneRef, lane_of
 from pushlane.scheduling.plan import plan
 from pushlane.scheduling.snapshot import Arrival, Input, LaneState, PoolSnapshot
+from pushlane.state.changes import ENDED
 from pushlane.state.claims import load_claim
 from pushlane.state.commit import Commit, compile_plan, slot_changes
 from pushlane.state.heads import load_heads
 from pushlane.state.items import to_json
-from pushlane.state.loading import PoolItems, load_limits, load_pool
+from pushlane.state.loading import Duty, PoolItems, load_limits, load_pool
 
 REPLANS_MAX: Final = 3
 ROUNDS_MAX: Final = 25
-# One SQS delay reaches no further; a later instant is reached in hops.
-WAKE_HOP_MS: Final = 900_000
+AFTER_LOSING_MS: Final = 1_000
 
 
 # Whose lanes are nearly full, or full: the pool that was submitted to, the tenant, the tier.
@@ -51,6 +51,7 @@ class TurnPorts(Struct, frozen=True, kw_only=True):
 
     store: ItemStore
     sender: MessageSender
+    blobs: BlobStore
     clock: Clock
     wakeups_queue_url: str
     new_token: Callable[[], str]
@@ -77,8 +78,10 @@ class Turn:
         self._keep = keep
         self._wake_sent_ms: int | None = None
         self._neighbours = Neighbours(ports.store, ports.sender, ports.wakeups_queue_url, pool)
+        self._passed_over: set[str] = set()
         self.replans = 0
         self.pressed: set[Pressed] = set()
+        self.duties: list[Duty] = []
 
     def run(self, inputs: Sequence[Input]) -> dict[str, Resolved]:
         """Commit everything that follows from `inputs` (at most about twenty) and push it.
@@ -116,6 +119,7 @@ class Turn:
             return self._committed(pending, commit, frozenset()), False
         if wake_due_ms is not None:
             self._arm(snapshot, wake_due_ms, now_ms)
+        self._neighbours.wake_for_moved(commit.decisions, now_ms)
         try:
             self._ports.store.transact(commit.operations, self._ports.new_token())
         except TransactionCancelled as cancelled:
@@ -134,6 +138,8 @@ class Turn:
     ) -> tuple[dict[str, Resolved], bool]:
         self._ports.remembered.keep(snapshot, commit.decisions, wake_due_ms)
         self._next_due_ms = None
+        ended = [task_id for one in commit.decisions if (task_id := tells(one)) is not None]
+        self.duties += [Duty(kind=ENDED, subject_id=one, due_ms=now_ms, pool=self._pool) for one in ended]
         unpushed = self._pusher.push(commit.decisions, snapshot, now_ms)
         self._neighbours.marked(marks)
         self._neighbours.tell(snapshot, commit.decisions, now_ms)
@@ -170,13 +176,18 @@ class Turn:
         sent_ms = self._wake_sent_ms
         if sent_ms is not None and now_ms < sent_ms <= planned.wake_due_ms:
             return sent_ms
-        return min(planned.wake_due_ms, now_ms + WAKE_HOP_MS)
+        # A turn that has lost once may lose again: were its wake-up due at once, the pool would spin.
+        earliest_ms = now_ms + (AFTER_LOSING_MS if self.replans else 0)
+        return min(max(planned.wake_due_ms, earliest_ms), now_ms + WAKE_HOP_MS)
 
     def _load(self, policy: Policy, now_ms: int) -> PoolItems:
         items = load_pool(self._ports.store, self._pool, policy)
         self._neighbours.waiting_pools = items.waiting_pools
         self._ports.remembered.forget(self._pool)
-        snapshot = msgspec.structs.replace(items.snapshot, read_at_ms=now_ms, next_due_ms=self._next_due_ms)
+        passed_over = frozenset(self._passed_over)
+        snapshot = msgspec.structs.replace(
+            items.snapshot, read_at_ms=now_ms, next_due_ms=self._next_due_ms, passed_over=passed_over
+        )
         return msgspec.structs.replace(items, snapshot=snapshot)
 
     def _note_pressure(self, snapshot: PoolSnapshot, commit: Commit) -> None:
@@ -212,6 +223,7 @@ class Turn:
 
     def _cancelled(self, cancelled: TransactionCancelled, commit: Commit) -> dict[str, Resolved]:
         verdicts, contended = judge(cancelled, commit)
+        self._passed_over |= not_granted(cancelled, commit)
         if contended:
             self.replans += 1
             self._ports.back_off(self.replans)

@@ -15,9 +15,8 @@ from pushlane.scheduling.entry import Entry
 from pushlane.scheduling.rates import drawn, gcra, gcra_of
 from pushlane.scheduling.settlement import settlement
 from pushlane.scheduling.snapshot import (
-    Finished,
-    LeaseExpired,
     PoolSnapshot,
+    Releasing,
     ResourceView,
     TenantView,
     ended_task_id,
@@ -87,7 +86,7 @@ class Admission:
         self._home = snapshot.pool
         self.agents: dict[AgentRef, Agent] = {(a.pool, a.agent_id): a for a in snapshot.agents}
         # Signed: an agent whose slots were lowered below what it runs takes nothing until enough is released.
-        self.free = {ref: agent.slots - agent.used for ref, agent in self.agents.items() if agent.accepting}
+        self.free = {ref: agent.capacity - agent.used for ref, agent in self.agents.items() if agent.accepting}
         self._handoffs: dict[AgentRef, list[str]] = {}
         self._able: dict[tuple[str, ...], list[AgentRef]] = {}
         self._views: Mapping[str, TenantView] = snapshot.tenants
@@ -97,12 +96,12 @@ class Admission:
             self._shards.setdefault(view.name, []).append(view)
         self._closed: dict[str, Block] = {}
 
-    def release(self, ended: Finished | LeaseExpired) -> None:
-        """What an ended attempt held is there for the rest of the plan."""
+    def release(self, ended: Releasing) -> None:
+        """What an attempt gives back is there for the rest of the plan."""
         held = held_by(ended)
         ref = (held.agent_pool, held.agent_id)
-        if ref in self.free:
-            self.free[ref] += 1
+        if ref in self.free and held.slots:
+            self.free[ref] += held.slots
             self._handoffs.setdefault(ref, []).append(ended_task_id(ended))
         settled = settlement(ended, self._policy, self._now_ms)
         if held.counted:
@@ -117,6 +116,10 @@ class Admission:
         for hold, draw_us in settled.draws_us:
             if draw_us > 0:  # debt counts at once; what is refunded is there for the next plan
                 self._change(hold.resource, hold.shard, draw_us=draw_us)
+
+    def close(self, ref: AgentRef) -> None:
+        """The agent gets nothing more."""
+        self.free.pop(ref, None)
 
     def affinity(self, capabilities: tuple[str, ...]) -> float:
         """How exactly the best free agent fits: 1 when it can do nothing else."""
@@ -163,7 +166,8 @@ class Admission:
 
     def reserve(self, entry: Entry, *, charged: bool, late: bool) -> tuple[Reservation, str | None]:
         """Take everything; also names the ended task whose slot it is, if one was handed on. Ask `can_admit` first."""
-        ref = min((r for r in self._able_agents(entry.capabilities) if self.free[r] > 0), key=self._load)
+        able = [one for one in self._able_agents(entry.capabilities) if self.free[one] > 0]
+        ref = min(able, key=lambda one: (one[1] in entry.avoid, self._load(one)))
         self.free[ref] -= 1
         handed = self._handoffs.get(ref)
         rules = self._policy.tenant(entry.tenant_id)
@@ -183,6 +187,7 @@ class Admission:
             late=late,
             home_pool=entry.home_pool,
             counted=rules.limited,
+            tells=entry.tells,
             holds=holds,
         )
         return reservation, handed.pop(0) if handed else None

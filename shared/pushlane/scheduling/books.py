@@ -8,17 +8,18 @@ from pushlane.model.attempt import Hold, Reservation
 from pushlane.model.policy import Rate
 from pushlane.model.task import Tier
 from pushlane.scheduling.admission import tokens_by_window
-from pushlane.scheduling.decisions import Decision, Dispatch, Park, ended_of
+from pushlane.scheduling.decisions import Decision, Dispatch, Park, Retry, released_by
 from pushlane.scheduling.entry import lane_of
 from pushlane.scheduling.fairness import charge_ms, clock_after, weighted_ms
 from pushlane.scheduling.rates import gcra, gcra_of
+from pushlane.scheduling.retry import draws_budget, retry_rate
 from pushlane.scheduling.settlement import settlement
 from pushlane.scheduling.snapshot import (
     AccountRef,
     AccountView,
     Finished,
-    LeaseExpired,
     PoolSnapshot,
+    Releasing,
     TierView,
     held_by,
 )
@@ -58,13 +59,14 @@ class Advance:
 
 
 class AccountChange:
-    """One tenant's account in one tier."""
+    """One tenant's account in one tier. `retry_draw_us`: what retries draw of its budget."""
 
     def __init__(self, before: AccountView) -> None:
         self.virtual = Advance(before.virtual_ms)
         self.late_virtual = Advance(before.late_virtual_ms)
         self.uncharged = Advance(before.uncharged_ms)
         self.charged = Advance(before.charged_ms)
+        self.retry_draw_us = 0
 
 
 class TierChange:
@@ -123,9 +125,12 @@ class Books:
             self._dispatch(decision)
         if isinstance(decision, Park):
             self._park(decision)
-        ended = ended_of(decision)
-        if ended is not None:
-            self._end(ended)
+        if isinstance(decision, Retry):
+            self._retry(decision)
+        released = released_by(decision)
+        if released is not None:
+            self._release(released)
+            self._pause(released)
 
     def account(self, ref: AccountRef) -> AccountChange:
         if ref not in self.accounts:
@@ -185,6 +190,12 @@ class Books:
             tier.share_clock.catch_up(self._served_ms())
             tier.late_clock.catch_up(tier.served.after)
 
+    def _retry(self, made: Retry) -> None:
+        held = held_by(made.ended)
+        rate = retry_rate(self._policy, held.tenant_id)
+        if rate is not None and draws_budget(made):
+            self.account((held.tier, held.tenant_id)).retry_draw_us += rate.time_of(1)
+
     def _served_ms(self) -> int:
         known = {tier: view.served_ms for tier, view in self._snapshot.tiers.items()}
         known |= {tier: change.served.after for tier, change in self.tiers.items()}
@@ -218,8 +229,10 @@ class Books:
             change.draw_us += draw_us
             change.reserved_us += draw_us
 
-    def _end(self, ended: Finished | LeaseExpired) -> None:
+    def _release(self, ended: Releasing) -> None:
         held, settled = held_by(ended), settlement(ended, self._policy, self._now_ms)
+        if not held.slots:  # it has given everything back before
+            return
         account = self.account((held.tier, held.tenant_id))
         if held.charged:
             account.virtual.settled += weighted_ms(settled.cost_ms, held.weight_milli)
@@ -239,7 +252,6 @@ class Books:
             change.reserved_us += debt_us
             change.admit_us = None if change.admit_us is None else change.admit_us - debt_us
             change.refund_us += max(0, -draw_us)
-        self._pause(ended)
 
     def _true_up(self, held: Reservation, tokens: int) -> None:
         tenant = self._tenant(held.tenant_id)
@@ -248,7 +260,7 @@ class Books:
         tenant.day_tokens += day
         tenant.month_tokens += month
 
-    def _pause(self, ended: Finished | LeaseExpired) -> None:
+    def _pause(self, ended: Releasing) -> None:
         """A provider's 429 holds for everyone who draws on the resource, on all its shards."""
         throttled = ended.outcome.throttled if isinstance(ended, Finished) else None
         if throttled is None:

@@ -6,8 +6,23 @@ from typing import Final
 from msgspec import Struct
 
 from pushlane.model.attempt import ErrorDetail, Reservation
+from pushlane.model.task import Status
 from pushlane.scheduling.entry import Entry, LaneRef
-from pushlane.scheduling.snapshot import Arrival, DeadlineDue, Finished, LeaseExpired, RetryDue, Running
+from pushlane.scheduling.snapshot import (
+    Arrival,
+    DeadlineDue,
+    Ended,
+    Finished,
+    GivesBack,
+    LeaseExpired,
+    Ready,
+    Releasing,
+    Running,
+    Withdraw,
+    ended_task_id,
+    has_children,
+    held_by,
+)
 
 
 class ParkReason(StrEnum):
@@ -38,7 +53,7 @@ class FromLane(Struct, frozen=True):
     """The dispatched task was waiting in a lane."""
 
 
-Origin = Arrival | RetryDue | FromLane
+Origin = Arrival | Ready | FromLane
 
 
 class Dispatch(Struct, frozen=True, kw_only=True):
@@ -67,7 +82,7 @@ class Park(Struct, frozen=True, kw_only=True):
 
     entry: Entry
     block: Block
-    origin: Arrival | RetryDue | Finished
+    origin: Arrival | Ready | Finished
     tag_ms: int = 0
 
 
@@ -90,11 +105,20 @@ class Reject(Struct, frozen=True, kw_only=True):
     code: str = LANE_FULL
 
 
-class Expire(Struct, frozen=True, kw_only=True):
-    """The hard deadline cannot be made any more: terminal, and nothing is wasted on it."""
+DEADLINE_PASSED: Final = ErrorDetail(
+    error_type="DeadlineImpossible", message="it could no longer make its hard deadline", retryable=False
+)
+
+
+class Drop(Struct, frozen=True, kw_only=True):
+    """Terminal without an attempt: its hard deadline cannot be made any more, it was cancelled, or its parents failed;
+    nothing is wasted on it.
+    """
 
     entry: Entry
-    origin: Arrival | RetryDue | FromLane | DeadlineDue
+    origin: Arrival | Ready | FromLane | DeadlineDue | Withdraw
+    status: Status = Status.EXPIRED
+    error: ErrorDetail = DEADLINE_PASSED
 
 
 class Complete(Struct, frozen=True, kw_only=True):
@@ -104,20 +128,42 @@ class Complete(Struct, frozen=True, kw_only=True):
 
 
 class Retry(Struct, frozen=True, kw_only=True):
-    """The attempt failed and may be tried again at `due_ms`: everything released, task delayed."""
+    """The attempt failed and may be tried again at `due_ms`: everything released, task delayed. `pool`: another one
+    that tries it from now on.
+    """
 
     ended: Finished | LeaseExpired
     entry: Entry
     due_ms: int
     error: ErrorDetail
+    pool: str | None = None
+
+
+class Suspend(Struct, frozen=True, kw_only=True):
+    """The attempt ended to go on later: everything released. At `due_ms`, or only when a signal comes (None)."""
+
+    ended: Finished
+    entry: Entry
+    due_ms: int | None
+
+
+class GiveBack(Struct, frozen=True, kw_only=True):
+    """The attempt goes on and waits: everything it held released and trued up, its reservation one that holds nothing
+    until it asks again (a dispatch of an entry with its runner).
+    """
+
+    gives: GivesBack
 
 
 class Fail(Struct, frozen=True, kw_only=True):
-    """The attempt failed for good: task terminal with its error, everything released. `expired`: because of time."""
+    """The attempt ended without success and is not tried again: everything released. `status`: FAILED, EXPIRED because
+    of time, CANCELLED, or DEAD_LETTERED, where `entry` waits to be redriven.
+    """
 
     ended: Finished | LeaseExpired
     error: ErrorDetail
-    expired: bool = False
+    status: Status = Status.FAILED
+    entry: Entry | None = None
 
 
 class Repush(Struct, frozen=True, kw_only=True):
@@ -134,7 +180,7 @@ class Preempt(Struct, frozen=True, kw_only=True):
     waiter: Entry
 
 
-Decision = Dispatch | Park | Overflow | Reject | Expire | Complete | Retry | Fail | Repush | Preempt
+Decision = Dispatch | Park | Overflow | Reject | Drop | Complete | Retry | Suspend | GiveBack | Fail | Repush | Preempt
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -148,14 +194,53 @@ class Plan(Struct, frozen=True, kw_only=True):
     blocks: tuple[tuple[LaneRef, Block], ...] = ()
 
 
-def ended_of(decision: Decision) -> Finished | LeaseExpired | None:
+def released_by(decision: Decision) -> Releasing | None:
+    """The attempt whose reservation the decision gives back: it ends, or goes on without for a while."""
+    return decision.gives if isinstance(decision, GiveBack) else ended_of(decision)
+
+
+def ended_of(decision: Decision) -> Ended | None:
     """The attempt that the decision ends, if it ends one."""
     match decision:
         case Complete(finished=finished):
             return finished
-        case Retry(ended=ended) | Fail(ended=ended):
+        case Retry(ended=ended) | Fail(ended=ended) | Suspend(ended=ended):
             return ended
         case Park(origin=Finished() as yielded):
             return yielded
         case _:
             return None
+
+
+def leaves_lane(decision: Decision) -> bool:
+    """Whether the decision takes its entry out of a lane."""
+    match decision:
+        case Dispatch(origin=FromLane()) | Drop(origin=FromLane()):
+            return True
+        case Drop(origin=DeadlineDue(before=before) | Withdraw(before=before)):
+            return before is Status.PARKED
+        case _:
+            return False
+
+
+def is_final(decision: Decision) -> bool:
+    """Whether the task has ended with it, once and for all."""
+    match decision:
+        case Complete() | Drop():
+            return True
+        case Fail(status=status):
+            return status.terminal
+        case _:
+            return False
+
+
+def tells(decision: Decision) -> str | None:
+    """The task whose end others have to hear of, when this decision ends it."""
+    if not is_final(decision):
+        return None
+    if isinstance(decision, Drop):
+        return decision.entry.task_id if decision.entry.tells else None
+    ended = ended_of(decision)
+    if ended is None or not (held_by(ended).tells or has_children(ended)):
+        return None
+    return ended_task_id(ended)

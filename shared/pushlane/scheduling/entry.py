@@ -21,9 +21,12 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `epoch` is the number of its last attempt (0 before the first). `enqueued_at_ms` is the time of acceptance and
     never changes; nor does `start_by_ms`, so a retried or yielded task keeps its place. `dated`: it has a deadline,
-    else `start_by_ms` is when it has waited its tier's longest wait. `cost_ms`: runtime and tokens, in slot time.
-    `uncounted`: attempts that cost none of its retries (it yielded, or a provider was busy). `victim`: the task whose
-    attempt was asked to yield for it. `home_pool`: the pool whose full lane it came from.
+    else `start_by_ms` is when it has waited its tier's longest wait. `ends_at_ms`: its deadline, if that is hard.
+    `cost_ms`: runtime and tokens, in slot time. `uncounted`: attempts that cost none of its retries (it yielded, or
+    a provider was busy). `victim`: the task whose attempt was asked to yield for it. `home_pool`: the pool whose
+    full lane it came from. `tells`: others have to hear of its end. `avoid`: agents that failed it, taken only when
+    no other is free. `runner`: it is a live attempt that has given everything back for its wait number `wait`, and
+    goes on in the same process, so only its agent can run it.
     """
 
     task_id: str
@@ -36,6 +39,7 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     runtime_ms: int
     dated: bool = False
     hard: bool = False
+    ends_at_ms: int | None = None
     penalty: Penalty = Penalty.STEP
     tokens: int = 0
     cost_ms: int = 0
@@ -45,6 +49,10 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     unblocks: int = 0
     victim: str | None = None
     home_pool: str | None = None
+    tells: bool = False
+    avoid: tuple[str, ...] = ()
+    runner: str | None = None
+    wait: int = 0
 
     @property
     def shape(self) -> str:
@@ -99,6 +107,7 @@ def entry_of(task: Task, policy: Policy, epoch: int = 0, uncounted: int = 0) -> 
     runtime_ms = round(task.estimate.runtime_seconds * 1_000)
     waits_ms = round(policy.tier(task.tier).longest_wait_seconds * 1_000)
     dated = task.deadline_ms is not None
+    hard = dated and task.deadline_kind is DeadlineKind.HARD
     start_by_ms = task.accepted_at_ms + waits_ms if task.deadline_ms is None else task.deadline_ms - runtime_ms
     return Entry(
         task_id=task.task_id,
@@ -110,14 +119,17 @@ def entry_of(task: Task, policy: Policy, epoch: int = 0, uncounted: int = 0) -> 
         start_by_ms=start_by_ms,
         runtime_ms=runtime_ms,
         dated=dated,
-        hard=dated and task.deadline_kind is DeadlineKind.HARD,
+        hard=hard,
+        ends_at_ms=task.deadline_ms if hard else None,
         penalty=task.penalty,
         tokens=task.estimate.tokens,
         cost_ms=cost_ms(runtime_ms, task.estimate.tokens, policy),
         resources=_resources(task, policy),
         epoch=epoch,
         uncounted=uncounted,
+        unblocks=0 if task.workflow is None else task.workflow.unblocks,
         home_pool=task.home_pool,
+        tells=task.tells,
     )
 
 

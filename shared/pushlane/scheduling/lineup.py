@@ -5,7 +5,7 @@ from typing import Final
 
 from pushlane.model.task import Tier
 from pushlane.scheduling.admission import Admission
-from pushlane.scheduling.decisions import Block, Dispatch, Expire, FromLane, Origin, ParkReason
+from pushlane.scheduling.decisions import Block, Dispatch, Drop, FromLane, Origin, ParkReason
 from pushlane.scheduling.entry import Entry, LaneRef, lane_of
 from pushlane.scheduling.fairness import TenantClocks, TierClocks
 from pushlane.scheduling.score import score
@@ -13,6 +13,14 @@ from pushlane.scheduling.snapshot import LaneView, PoolSnapshot
 
 # An attempt that has not started by then is pushed again. Above an SQS hop plus a cold start by a wide margin.
 START_LEASE_MS: Final = 30_000
+
+
+def start_lease_ms(ends_at_ms: int | None, now_ms: int) -> int:
+    """Until when an attempt that was pushed has to start; no lease reaches beyond its hard end."""
+    lease_until_ms = now_ms + START_LEASE_MS
+    return lease_until_ms if ends_at_ms is None else min(lease_until_ms, ends_at_ms)
+
+
 # Blocks that hold for every task of the lane's shape, and those that hold for its whole tenant.
 _OF_SHAPE: Final = frozenset({ParkReason.CAPACITY, ParkReason.NO_AGENT, ParkReason.RATE})
 
@@ -70,7 +78,7 @@ class Lineup:
         self._waits = {tier for shape in snapshot.shapes for tier, count in shape.lanes.items() if count > 0}
         self._tiers: dict[Tier, list[_Lane]] = {}
         self.blocks: dict[LaneRef, Block] = {}
-        self.expired: list[Expire] = []
+        self.expired: list[Drop] = []
         self._stand(arrived)
 
     def dispatches(self) -> list[Dispatch]:
@@ -148,7 +156,7 @@ class Lineup:
             entry, origin = _queue(lane, late)[-1]
             if entry.hard and entry.late(self._now_ms):
                 _queue(lane, late).pop()
-                self.expired.append(Expire(entry=entry, origin=origin))
+                self.expired.append(Drop(entry=entry, origin=origin))
                 continue
             block = self._admission.can_admit(entry)
             if block is None:
@@ -197,9 +205,9 @@ class Lineup:
             self._shares.charge(tier, entry.cost_ms, late=late)
         return Dispatch(
             entry=entry,
-            epoch=entry.epoch + 1,
+            epoch=entry.epoch if entry.runner is not None else entry.epoch + 1,
             reservation=reservation,
-            lease_until_ms=self._now_ms + START_LEASE_MS,
+            lease_until_ms=start_lease_ms(entry.ends_at_ms, self._now_ms),
             origin=origin,
             start_tag_ms=start_tag_ms,
             floor_tag_ms=self._tenants.floor(tier),

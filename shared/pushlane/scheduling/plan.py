@@ -10,26 +10,30 @@ from pushlane.scheduling.decisions import (
     Block,
     Decision,
     Dispatch,
-    Expire,
+    Drop,
     Overflow,
     Park,
     ParkReason,
     Plan,
     Reject,
-    ended_of,
+    Retry,
+    released_by,
 )
 from pushlane.scheduling.endings import Ending, ending
 from pushlane.scheduling.entry import RANKS, Entry, LaneRef, lane_of
 from pushlane.scheduling.fairness import TenantClocks
+from pushlane.scheduling.health import found_unavailable
 from pushlane.scheduling.lineup import Lineup, Waiting
 from pushlane.scheduling.preemption import preemptions
+from pushlane.scheduling.retry import RetryBudget
 from pushlane.scheduling.snapshot import (
     Arrival,
     DeadlineDue,
     Finished,
     Input,
     PoolSnapshot,
-    RetryDue,
+    Ready,
+    Withdraw,
     task_id_of,
 )
 from pushlane.scheduling.wake import wake_due_ms
@@ -45,23 +49,33 @@ def plan(snapshot: PoolSnapshot, inputs: Sequence[Input], now_ms: int, *, dispat
     deadlines: heads of lanes, due retries and arrivals together. `dispatch=False` only parks: the way out of a turn
     that lost all its optimistic attempts.
     """
-    ended = [decision for one in inputs if (decision := ending(one, now_ms)) is not None]
+    budget = RetryBudget(snapshot.policy, snapshot.accounts, now_ms)
+    found = [decision for one in inputs if (decision := ending(one, now_ms)) is not None]
+    ended = [budget.within(one) if isinstance(one, Retry) else one for one in found]
     admission = Admission(snapshot, now_ms)
     for decision in ended:
-        if (over := ended_of(decision)) is not None:
+        if (over := released_by(decision)) is not None:
             admission.release(over)
+    for ref in found_unavailable(snapshot, ended):
+        admission.close(ref)
     tenants = TenantClocks(snapshot)
     ended = [_tagged(decision, tenants) for decision in ended]
     arrived, placed = _arrived(inputs, now_ms)
-    placed += [Expire(entry=one.entry, origin=one) for one in inputs if isinstance(one, DeadlineDue)]
+    placed += [Drop(entry=one.entry, origin=one) for one in inputs if isinstance(one, DeadlineDue)]
+    placed += [
+        Drop(entry=one.entry, origin=one, status=one.status, error=one.error)
+        for one in inputs
+        if isinstance(one, Withdraw)
+    ]
     blocks: dict[LaneRef, Block] = {}
-    decided = {task_id_of(one) for one in inputs}  # what comes in is not also taken from where it waited before
+    # What comes in is not also taken from where it waited before.
+    decided = {task_id_of(one) for one in inputs} | snapshot.passed_over
     if dispatch:
         lineup = Lineup(snapshot, arrived, admission, tenants, now_ms, decided)
         placed += lineup.dispatches()
         placed += lineup.expired
         blocks = lineup.blocks
-    settled = {one.entry.task_id for one in placed if isinstance(one, Dispatch | Expire)}
+    settled = {one.entry.task_id for one in placed if isinstance(one, Dispatch | Drop)}
     refused = _over_budget([one for one in arrived if one[0].task_id not in settled], admission, now_ms)
     placed += refused
     settled |= {one.arrival.entry.task_id for one in refused}
@@ -87,12 +101,12 @@ def _tagged(decision: Ending, tenants: TenantClocks) -> Ending:
 
 def _arrived(inputs: Sequence[Input], now_ms: int) -> tuple[list[Waiting], list[Decision]]:
     """What comes in and competes; and what cannot make its hard deadline any more, whatever is free."""
-    arrived: list[Waiting] = [(one.entry, one) for one in inputs if isinstance(one, Arrival | RetryDue)]
+    arrived: list[Waiting] = [(one.entry, one) for one in inputs if isinstance(one, Arrival | Ready)]
     waiting = [one for one in arrived if not (one[0].hard and one[0].late(now_ms))]
     expired: list[Decision] = [
-        Expire(entry=entry, origin=origin)
+        Drop(entry=entry, origin=origin)
         for entry, origin in arrived
-        if isinstance(origin, Arrival | RetryDue) and entry.hard and entry.late(now_ms)
+        if isinstance(origin, Arrival | Ready) and entry.hard and entry.late(now_ms)
     ]
     return waiting, expired
 
@@ -125,7 +139,7 @@ def _parked(
             continue
         depths[ref] = depths.get(ref, 0) + 1
         block = _CONTENTION if blocks is None else _why(entry, blocks.get(ref, _BEHIND), placed)
-        if isinstance(origin, Arrival | RetryDue):  # which is all that arrives
+        if isinstance(origin, Arrival | Ready):  # which is all that arrives
             tag_ms = tenants.tag(entry.tier, entry.tenant_id)
             decided.append(Park(entry=entry, block=block, origin=origin, tag_ms=tag_ms))
     return decided

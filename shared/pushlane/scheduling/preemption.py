@@ -75,4 +75,4 @@ def _cheapest(
 
 def _takes(agent: Agent, waiter: Entry) -> bool:
     """A slot that the agent gets back is one for the waiter: it drains not, and has no more running than slots."""
-    return agent.accepting and agent.used <= agent.slots and agent.can_run(waiter.capabilities)
+    return agent.accepting and agent.used <= agent.capacity and agent.can_run(waiter.capabilities)

@@ -9,7 +9,10 @@ from pushlane.scheduling.snapshot import PoolSnapshot
 
 _MEANINGS: Final = {
     ParkReason.CAPACITY: "every agent that can run it is busy",
-    ParkReason.NO_AGENT: "no agent of its pool has the capabilities that it asks for; register one",
+    ParkReason.NO_AGENT: (
+        "no agent of its pool that takes work has the capabilities that it asks for; register one, or see by "
+        "`pushlane agents` which is draining or unavailable"
+    ),
     ParkReason.RATE: "{resource} has not enough left, or is paused",
     ParkReason.TENANT_QUOTA: "its tenant has reached its own cap or rate",
     ParkReason.WINDOW: "its tenant's token budget is spent",

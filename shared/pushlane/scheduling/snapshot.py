@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from pushlane.model.agent import Agent
-from pushlane.model.attempt import Attempt, Outcome, OutcomeKind, Reservation
+from pushlane.model.attempt import Attempt, ErrorDetail, Outcome, OutcomeKind, Reservation, Usage, Waited
 from pushlane.model.policy import Policy
-from pushlane.model.task import RetryPolicy, Task, Tier
+from pushlane.model.task import DEFAULT_POOL, RetryPolicy, Status, Task, Tier
 from pushlane.scheduling.entry import Entry, LaneRef
 
 AccountRef = tuple[Tier, str]
@@ -75,12 +75,14 @@ class TierView(Struct, frozen=True, kw_only=True):
 class AccountView(Struct, frozen=True, kw_only=True):
     """One tenant's virtual time in one tier of the pool. `uncharged_ms`: cost of attempts in flight that were
     dispatched while nobody waited, and so did not move it. `charged_ms`: how far attempts in flight have moved it.
+    `retry_tat_us` is the GCRA timestamp of its retry budget.
     """
 
     virtual_ms: int = 0
     late_virtual_ms: int = 0
     uncharged_ms: int = 0
     charged_ms: int = 0
+    retry_tat_us: int = 0
 
 
 class TenantView(Struct, frozen=True, kw_only=True):
@@ -114,6 +116,7 @@ class Running(Struct, frozen=True, kw_only=True):
     reservation: Reservation
     preemptible: bool = True
     order_for: str | None = None
+    waited: Waited = Waited()
 
 
 class WakeView(Struct, frozen=True, kw_only=True):
@@ -129,7 +132,7 @@ class PoolSnapshot(Struct, frozen=True, kw_only=True):
     `agents` are the pool's own and, when its overflow pool has nothing waiting, that pool's too (`Agent.pool` tells).
     `capped`: lanes that were not read because a limit of their tenant leaves it nothing now.
     `lane_states` has the lanes that arrivals would park in. `claimants`: critical tasks that wait for a slot, loaded
-    together with `running` when one may have to yield for them.
+    together with `running` when one may have to yield for them. `passed_over`: tasks that wait, and are left for later.
     """
 
     pool: str
@@ -149,6 +152,7 @@ class PoolSnapshot(Struct, frozen=True, kw_only=True):
     read_at_ms: int = 0
     # Only loaded by a turn that a wake-up or the sweep started: the earliest instant at which something falls due.
     next_due_ms: int | None = None
+    passed_over: frozenset[str] = frozenset()
 
     def waiting(self, tier: Tier) -> bool:
         """Whether any lane of the tier is not empty."""
@@ -156,10 +160,17 @@ class PoolSnapshot(Struct, frozen=True, kw_only=True):
 
 
 class RetryState(Struct, frozen=True, kw_only=True):
-    """What the decision after a failed or yielded attempt needs: the task's entry and its retry policy."""
+    """What the decision after an attempt that did not succeed needs: the task's entry, its retry policy, how many
+    signals it has got, and why it was cancelled, if it was. `asks`: what waits in a lane for the attempt itself,
+    which gave everything back and asks for it again. `pool`: the one that tries it.
+    """
 
     entry: Entry
     retry: RetryPolicy
+    pool: str = DEFAULT_POOL
+    signals: int = 0
+    cancelled_by: str | None = None
+    asks: Entry | None = None
 
 
 class Arrival(Struct, frozen=True):
@@ -170,7 +181,9 @@ class Arrival(Struct, frozen=True):
 
 
 class Finished(Struct, frozen=True):
-    """The runner's last word on its attempt. `retry` is there unless it succeeded (the task was read)."""
+    """The runner's last word on its attempt. `retry` is there unless it succeeded (the task was read). `waited` says
+    which of its reservations `reservation` is.
+    """
 
     task_id: str
     epoch: int
@@ -178,6 +191,7 @@ class Finished(Struct, frozen=True):
     reservation: Reservation
     outcome: Outcome
     retry: RetryState | None = None
+    waited: Waited = Waited()
 
     @property
     def yielded(self) -> bool:
@@ -186,41 +200,98 @@ class Finished(Struct, frozen=True):
 
 
 class LeaseExpired(Struct, frozen=True):
-    """An attempt whose lease ran out without a finish, as it was read."""
+    """An attempt whose lease ran out without a finish, as it was read. `agent_gone`: it did not, but its agent is
+    unavailable.
+    """
 
     attempt: Attempt
     retry: RetryState
+    agent_gone: bool = False
 
 
-class RetryDue(Struct, frozen=True):
-    """A delayed retry whose time has come."""
+class GivesBack(Struct, frozen=True):
+    """A running attempt, as it was read, that waits for something which is no work of its own: all that it holds goes
+    back until it asks for it again. `usage`: what it had reported by then.
+    """
+
+    attempt: Attempt
+    usage: Usage = Usage()
+
+
+class Ready(Struct, frozen=True):
+    """A task that was held back and may compete now: a retry's or a sleep's time has come, a signal came, its parents
+    have ended, or it was redriven. `due_ms` names its item among the delayed; None: it has none. `since_ms`: when the
+    last of its parents had ended.
+    """
 
     entry: Entry
-    due_ms: int
+    before: Status = Status.RETRYING
+    due_ms: int | None = None
+    since_ms: int | None = None
 
 
 class DeadlineDue(Struct, frozen=True):
-    """A parked task with a hard deadline that it can no longer make."""
+    """A task without an attempt that can no longer make its hard deadline."""
 
     entry: Entry
+    before: Status = Status.PARKED
+    due_ms: int | None = None
 
 
-Input = Arrival | Finished | LeaseExpired | RetryDue | DeadlineDue
+class Withdraw(Struct, frozen=True):
+    """A task without an attempt that is not to be done any more: it was cancelled, or its parents failed. `entry` is
+    what waits, as it is stored, or would.
+    """
+
+    entry: Entry
+    before: Status
+    status: Status
+    error: ErrorDetail
+    due_ms: int | None = None
 
 
-def ended_task_id(ended: Finished | LeaseExpired) -> str:
-    return ended.attempt.task_id if isinstance(ended, LeaseExpired) else ended.task_id
+Ended = Finished | LeaseExpired
+# What an attempt holds is given back with these: because it ends, or for a while.
+Releasing = Ended | GivesBack
+Input = Arrival | Releasing | Ready | DeadlineDue | Withdraw
+
+
+def end_of(attempt: Attempt, state: RetryState) -> Ended:
+    """The end of an attempt as it was read: by its last word, else by the end of its lease."""
+    if attempt.outcome is None or attempt.runner is None:
+        return LeaseExpired(attempt, state)
+    epoch, runner, held = attempt.epoch, attempt.runner, attempt.reservation
+    return Finished(attempt.task_id, epoch, runner, held, attempt.outcome, state, attempt.waited)
+
+
+def has_children(ended: Finished | LeaseExpired) -> bool:
+    """The attempt submitted tasks that are attached to its own: these have to hear of that one's end."""
+    return ended.outcome.children if isinstance(ended, Finished) else bool(ended.attempt.children)
+
+
+def ended_task_id(over: Releasing) -> str:
+    return over.task_id if isinstance(over, Finished) else over.attempt.task_id
 
 
 def task_id_of(one: Input) -> str:
     """The task that an input is about."""
-    return ended_task_id(one) if isinstance(one, Finished | LeaseExpired) else one.entry.task_id
+    return ended_task_id(one) if isinstance(one, Releasing) else one.entry.task_id
 
 
-def ended_epoch(ended: Finished | LeaseExpired) -> int:
-    return ended.attempt.epoch if isinstance(ended, LeaseExpired) else ended.epoch
+def ended_epoch(over: Releasing) -> int:
+    return over.epoch if isinstance(over, Finished) else over.attempt.epoch
 
 
-def held_by(ended: Finished | LeaseExpired) -> Reservation:
-    """What the ended attempt gives back."""
-    return ended.attempt.reservation if isinstance(ended, LeaseExpired) else ended.reservation
+def held_by(over: Releasing) -> Reservation:
+    """What the attempt gives back; nothing, of one that has done so already."""
+    return over.reservation if isinstance(over, Finished) else over.attempt.reservation
+
+
+def waited_of(over: Releasing) -> Waited:
+    """Which of the attempt's reservations that is."""
+    return over.waited if isinstance(over, Finished) else over.attempt.waited
+
+
+def asked_by(ended: Ended) -> Entry | None:
+    """What waits in a lane for the ended attempt itself, and waits there in vain."""
+    return None if ended.retry is None else ended.retry.asks

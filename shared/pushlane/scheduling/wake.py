@@ -1,10 +1,14 @@
 """Tickless: when a pool has to be looked at again although no message may come."""
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
-from pushlane.scheduling.decisions import Block, Decision, Dispatch, Park, ParkReason, Repush, Retry
+from pushlane.scheduling.decisions import Block, Decision, Dispatch, Park, ParkReason, Repush, Retry, Suspend, tells
 from pushlane.scheduling.preemption import asks_at_ms
 from pushlane.scheduling.snapshot import PoolSnapshot
+
+# Whoever ends a task tells those who wait for it at once; should it die before, a wake-up sees to it this much later.
+TELL_AGAIN_MS: Final = 5_000
 
 
 def wake_due_ms(
@@ -27,9 +31,18 @@ def wake_due_ms(
 
 
 def _dues(decision: Decision, snapshot: PoolSnapshot, now_ms: int) -> list[int]:
+    if tells(decision) is not None:
+        return [now_ms + TELL_AGAIN_MS]
     match decision:
-        case Dispatch(lease_until_ms=due_ms) | Repush(lease_until_ms=due_ms) | Retry(due_ms=due_ms):
-            return [due_ms]
+        case Suspend(entry=entry, due_ms=resume_ms):
+            expires = [entry.start_by_ms + 1] if entry.hard else []
+            return expires if resume_ms is None else [*expires, resume_ms]
+        case Dispatch(entry=entry, lease_until_ms=lease_until_ms):
+            return [min(lease_until_ms, now_ms + _silence_ms(snapshot, entry.task_type))]
+        case Repush(expired=expired, lease_until_ms=lease_until_ms):
+            return [min(lease_until_ms, now_ms + _silence_ms(snapshot, expired.attempt.task_type))]
+        case Retry(due_ms=due_ms, pool=pool):
+            return [due_ms] if pool is None else []  # the other pool is woken for it
         case Park(entry=entry, block=block):
             dues = [entry.start_by_ms + 1] if entry.hard else []
             if block.reason is ParkReason.CONTENTION:
@@ -41,3 +54,12 @@ def _dues(decision: Decision, snapshot: PoolSnapshot, now_ms: int) -> list[int]:
             return dues if block.until_ms is None else [*dues, block.until_ms]
         case _:
             return []
+
+
+def _silence_ms(snapshot: PoolSnapshot, task_type: str) -> int:
+    """How soon an attempt of this type may be over without a word, once it has started: nobody tells of its start, so
+    its lease is looked up then, and from there on whenever the shortest lease of the pool ends.
+    """
+    watched = snapshot.policy.task_type(task_type)
+    seconds = (watched.lease_seconds, watched.stall_seconds or watched.lease_seconds)
+    return round(min(seconds) * 1_000)

@@ -46,7 +46,19 @@ class LifecycleSettings:
     attempts_table: str
     facts_bus_name: str
     announcements_topic_arn: str
+    events_queue_url: str
     quarantine_queue_url: str
+    signing_secret_arn: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamerSettings:
+    """The events queue to the tasks' event logs, and how long an event is kept."""
+
+    stage: str
+    events_table: str
+    signing_secret_arn: str
+    retention_seconds: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,9 +71,14 @@ class RegistrySettings:
 
 @dataclass(frozen=True, kw_only=True)
 class AgentSettings:
-    """An agent's function: the one table it may update, where it nudges, where large results go."""
+    """An agent's function: the one table it may update, where it nudges and emits, where its children and its large
+    values go. `intake_queue_urls` are separated by commas, in the order of their numbers.
+    """
 
+    stage: str
     agent_id: str
     attempts_table: str
     results_queue_url: str
+    events_queue_url: str
+    intake_queue_urls: str
     claims_bucket: str

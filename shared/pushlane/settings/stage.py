@@ -19,6 +19,7 @@ class StageConfig:
 
     `retain_state`: `cdk destroy` keeps tables and bucket. `accept_unsigned_tenant`: the doors believe the
     `tenant_id` in the body; off outside `local` unless the deployer says that only trusted principals reach the doors.
+    `alarms`: dead-letter queues raise alarms; an emulator has no metrics to raise them by.
     """
 
     stage: Stage
@@ -29,6 +30,7 @@ class StageConfig:
     tracing: bool
     point_in_time_recovery: bool
     host_platform: bool
+    alarms: bool
 
     def __post_init__(self) -> None:
         if self.intake_queues < 1 or INTAKE_SLOTS % self.intake_queues:
@@ -45,6 +47,7 @@ STAGES: Final = {
         tracing=False,
         point_in_time_recovery=False,
         host_platform=True,
+        alarms=False,
     ),
     Stage.DEV: StageConfig(
         stage=Stage.DEV,
@@ -55,6 +58,7 @@ STAGES: Final = {
         tracing=True,
         point_in_time_recovery=True,
         host_platform=False,
+        alarms=True,
     ),
     Stage.PROD: StageConfig(
         stage=Stage.PROD,
@@ -65,6 +69,7 @@ STAGES: Final = {
         tracing=True,
         point_in_time_recovery=True,
         host_platform=False,
+        alarms=True,
     ),
 }
 

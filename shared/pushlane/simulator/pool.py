@@ -13,7 +13,7 @@ from pushlane.model.attempt import Outcome, OutcomeKind, Reservation, Usage
 from pushlane.model.policy import Policy, Rate, TenantPolicy
 from pushlane.model.task import DEFAULT_POOL, Door, Source, Task, Tier
 from pushlane.scheduling.books import Books
-from pushlane.scheduling.decisions import Decision, Dispatch, Expire, FromLane, Park, Plan, ended_of
+from pushlane.scheduling.decisions import Decision, Dispatch, Drop, FromLane, Park, Plan, ended_of
 from pushlane.scheduling.entry import Entry, cost_ms, lane_of
 from pushlane.scheduling.plan import plan
 from pushlane.scheduling.rates import drawn
@@ -79,9 +79,9 @@ class SimulatedPool:
         pending = inputs
         while True:
             planned = self._round(name, pending, now_ms)
-            made = [one for one in planned.decisions if isinstance(one, Dispatch | Expire)]
+            made = [one for one in planned.decisions if isinstance(one, Dispatch | Drop)]
             start += [self._tasks[one.entry.task_id] for one in made if isinstance(one, Dispatch)]
-            drop += [self._tasks[one.entry.task_id] for one in made if isinstance(one, Expire)]
+            drop += [self._tasks[one.entry.task_id] for one in made if isinstance(one, Drop)]
             if not any(isinstance(one.origin, FromLane) for one in made) or not self._pools[name].free:
                 break
             pending = []
@@ -162,7 +162,7 @@ class _Pool:
     def apply(self, decision: Decision) -> None:
         if isinstance(decision, Park):
             self.lanes.add(decision.entry)
-        elif isinstance(decision, Dispatch | Expire) and isinstance(decision.origin, FromLane):
+        elif isinstance(decision, Dispatch | Drop) and isinstance(decision.origin, FromLane):
             self.lanes.take(decision.entry)
         if isinstance(decision, Dispatch):
             self._use(decision.agent_id, 1)

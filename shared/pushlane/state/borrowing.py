@@ -8,7 +8,7 @@ import msgspec
 from pushlane.ports import ItemStore
 from pushlane.scheduling.decisions import Dispatch
 from pushlane.scheduling.plan import plan
-from pushlane.scheduling.snapshot import Arrival, Input, PoolSnapshot, RetryDue
+from pushlane.scheduling.snapshot import Arrival, Input, PoolSnapshot, Ready
 from pushlane.state.heads import load_heads
 from pushlane.state.loading import free_slots, freed_slots, load_pool, waiting_shapes
 
@@ -27,7 +27,7 @@ def load_borrowed(store: ItemStore, snapshot: PoolSnapshot, inputs: Sequence[Inp
 def _short(snapshot: PoolSnapshot, inputs: Sequence[Input]) -> bool:
     """More waits and arrives, as far as is known, than the pool's own agents have slots for."""
     wanted = Counter(shape.capabilities for shape in snapshot.shapes if shape.waiting)
-    wanted.update(one.entry.capabilities for one in inputs if isinstance(one, Arrival | RetryDue))
+    wanted.update(one.entry.capabilities for one in inputs if isinstance(one, Arrival | Ready))
     freed = freed_slots(inputs)
     return any(free_slots(snapshot, capabilities, freed) < count for capabilities, count in wanted.items())
 

@@ -2,69 +2,89 @@
 
 from typing import Final
 
-from pushlane.model.attempt import Attempt, ErrorDetail, outcome_digest
-from pushlane.model.task import ENTRY_STATES, TRANSITIONS, Status, Task
-from pushlane.ports import Absent, Conditions, Delete, Equals, Missing, Present, Put, Scalar, Update, Write
+from pushlane.model.attempt import Attempt, ErrorDetail, Order, outcome_digest
+from pushlane.model.task import Status
+from pushlane.ports import Absent, AnyOf, Conditions, Delete, Equals, Missing, Present, Put, Scalar, Update, Write
 from pushlane.scheduling.decisions import (
     Complete,
     Decision,
     Dispatch,
-    Expire,
+    Drop,
     Fail,
     FromLane,
+    GiveBack,
     Overflow,
     Park,
     Preempt,
     Reject,
     Repush,
     Retry,
+    Suspend,
+    tells,
 )
 from pushlane.scheduling.entry import Entry
 from pushlane.scheduling.snapshot import (
     Arrival,
     DeadlineDue,
+    Ended,
     Finished,
-    LeaseExpired,
-    RetryDue,
+    Ready,
+    Withdraw,
+    asked_by,
     ended_epoch,
     ended_task_id,
+    has_children,
+    held_by,
+    waited_of,
 )
 from pushlane.state import keys
-from pushlane.state.items import (
-    entry_attributes,
-    error_attributes,
-    new_attempt_attributes,
-    new_task_attributes,
-    to_json,
-)
+from pushlane.state.giving_back import give_back, grant, reservation_as_read
+from pushlane.state.items import VERSION, entry_attributes, error_attributes, new_attempt_attributes, to_json
+from pushlane.state.transitions import accept, asks_again, at_rest, ended, failed_with, move, waits_as_seen
 
-RETENTION_SECONDS: Final = 30 * 24 * 3600
-
-DEADLINE_PASSED: Final = ErrorDetail(
-    error_type="DeadlineImpossible", message="it could no longer make its hard deadline", retryable=False
-)
+# What a duty among the delayed is about: a task that has ended, of which others have to hear.
+ENDED: Final = "ended"
 
 
 def own_operations(decision: Decision, pool: str, now_ms: int) -> list[Write]:
-    """The operations on items that only this decision touches: its task, its attempt, where it waits."""
+    """The operations on items that only this decision touches: its task, its attempt, where it waits, and the duty to
+    tell others of the task's end. The task's own operation is the first.
+    """
+    duty = tells(decision)
+    beside: list[Write] = [] if duty is None else [Put(keys.duty_key(pool, now_ms, duty, ENDED), {"v": VERSION})]
+    return _own_operations(decision, pool, now_ms) + beside + _attached(decision)
+
+
+def _attached(decision: Decision) -> list[Write]:
+    """Beside its parent, where whoever ends that one finds a new child."""
+    match decision:
+        case Dispatch(origin=Arrival(task=task)) | Park(origin=Arrival(task=task)) if task.parent is not None:
+            attached = task.parent.attached
+            return [Put(keys.child_key(task.parent.task_id, task.task_id), {"v": VERSION})] if attached else []
+        case _:
+            return []
+
+
+def _own_operations(decision: Decision, pool: str, now_ms: int) -> list[Write]:
     match decision:
         case Dispatch():
             return _dispatch(decision, pool, now_ms)
         case Park():
             return _park(decision, pool, now_ms)
-        case Expire():
-            return _expire(decision, pool, now_ms)
+        case Drop():
+            return _drop(decision, pool, now_ms)
         case Complete(finished=finished):
             result: dict[str, Scalar] = {"result": to_json(finished.outcome.result or {})}
-            return [_terminal(decision.finished, Status.SUCCEEDED, result, now_ms), _end(finished, pool)]
-        case Fail(ended=ended, error=error, expired=expired):
-            after = Status.EXPIRED if expired else Status.FAILED
-            return [_terminal(ended, after, error_attributes(error), now_ms), _end(ended, pool)]
-        case Retry(ended=ended, entry=entry, due_ms=due_ms, error=error):
-            again: dict[str, Scalar] = {"due_ms": due_ms, "changed_at_ms": now_ms, "uncounted": entry.uncounted}
-            update = _ended(ended, Status.RETRYING, again | error_attributes(error))
-            delayed = Put(keys.delayed_key(pool, due_ms, entry.task_id), entry_attributes(entry), (Absent(),))
-            return [update, _end(ended, pool), delayed]
+            said = at_rest(Status.SUCCEEDED, now_ms) | result | _children(finished)
+            return [ended(finished, Status.SUCCEEDED, said), *_end(finished, pool)]
+        case Fail():
+            return _fail(decision, pool, now_ms)
+        case Retry():
+            return _retry(decision, pool, now_ms)
+        case Suspend():
+            return _suspend(decision, pool, now_ms)
+        case GiveBack(gives=gives):
+            return give_back(gives, pool, now_ms)
         case Repush(expired=expired, lease_until_ms=lease_until_ms):
             key = keys.attempt_key(pool, expired.attempt.task_id)
             conditions = (Equals("lease_until_ms", expired.attempt.lease_until_ms), Missing("runner"))
@@ -77,6 +97,8 @@ def own_operations(decision: Decision, pool: str, now_ms: int) -> list[Write]:
 
 def _dispatch(decision: Dispatch, pool: str, now_ms: int) -> list[Write]:
     entry, origin = decision.entry, decision.origin
+    if entry.runner is not None:
+        return grant(decision, pool, now_ms)
     attempt = Attempt(
         task_id=entry.task_id,
         epoch=decision.epoch,
@@ -88,14 +110,15 @@ def _dispatch(decision: Dispatch, pool: str, now_ms: int) -> list[Write]:
         dispatched_at_ms=now_ms,
         lease_until_ms=decision.lease_until_ms,
         reservation=decision.reservation,
+        ends_at_ms=entry.ends_at_ms,
     )
     reservation = Put(keys.attempt_key(pool, entry.task_id), new_attempt_attributes(attempt), (Absent(),))
     placed: dict[str, Scalar] = {"agent_id": decision.agent_id, "dispatched_at_ms": now_ms}
     if isinstance(origin, Arrival):
-        return [_accept(origin.task, Status.DISPATCHED, decision.epoch, placed), reservation]
-    before = Status.PARKED if isinstance(origin, FromLane) else Status.RETRYING
-    placed["epoch"] = decision.epoch
-    return [_move(entry, before, Status.DISPATCHED, placed), reservation, *_leave(entry, origin, pool)]
+        return [accept(origin.task, Status.DISPATCHED, decision.epoch, placed), reservation]
+    before = Status.PARKED if isinstance(origin, FromLane) else origin.before
+    placed |= {"epoch": decision.epoch, **_unblocked(origin, now_ms)}
+    return [move(entry, before, Status.DISPATCHED, placed), reservation, *_leave(entry, origin, pool)]
 
 
 def _park(decision: Park, pool: str, now_ms: int) -> list[Write]:
@@ -103,30 +126,104 @@ def _park(decision: Park, pool: str, now_ms: int) -> list[Write]:
     waiting: list[Write] = [Put(keys.entry_key(pool, entry), entry_attributes(entry), (Absent(),))]
     if entry.hard:
         waiting.append(Put(keys.expiry_key(pool, entry), entry_attributes(entry)))
-    reason: dict[str, Scalar] = {"park_reason": str(decision.block), "changed_at_ms": now_ms}
+    key = keys.entry_key(pool, entry)
+    reason: dict[str, Scalar] = {
+        "park_reason": str(decision.block),
+        "changed_at_ms": now_ms,
+        "waits_at": keys.pointer(key),
+    }
     match origin:
         case Arrival(task=task):
-            return [_accept(task, Status.PARKED, 0, reason), *waiting]
-        case RetryDue():
-            return [_move(entry, Status.RETRYING, Status.PARKED, reason), *waiting, *_leave(entry, origin, pool)]
-        case Finished(outcome=outcome):
-            kept: dict[str, Scalar] = {"uncounted": entry.uncounted}
-            if outcome.checkpoint is not None:
-                kept["checkpoint"] = to_json(outcome.checkpoint)
-            return [_ended(origin, Status.PARKED, reason | kept), _end(origin, pool), *waiting]
+            return [accept(task, Status.PARKED, 0, reason), *waiting]
+        case Ready() if entry.runner is not None:
+            return [asks_again(entry, reason), *waiting]
+        case Ready():
+            left = _leave(entry, origin, pool, parked=True)
+            said = reason | _unblocked(origin, now_ms)
+            return [move(entry, origin.before, Status.PARKED, said), *waiting, *left]
+        case Finished():
+            kept: dict[str, Scalar] = {"uncounted": entry.uncounted, **_left_by(origin), **_start_by(entry)}
+            return [ended(origin, Status.PARKED, reason | kept), *_end(origin, pool), *waiting]
 
 
-def _expire(decision: Expire, pool: str, now_ms: int) -> list[Write]:
-    entry, origin = decision.entry, decision.origin
-    said: dict[str, Scalar] = {
-        "ended_at_ms": now_ms,
-        "expires_at_s": now_ms // 1_000 + RETENTION_SECONDS,
-        **error_attributes(DEADLINE_PASSED),
-    }
-    if isinstance(origin, Arrival):
-        return [_accept(origin.task, Status.EXPIRED, 0, said)]
-    before = Status.RETRYING if isinstance(origin, RetryDue) else Status.PARKED
-    return [_move(entry, before, Status.EXPIRED, said), *_leave(entry, origin, pool)]
+def _unblocked(origin: Ready | FromLane, now_ms: int) -> dict[str, Scalar]:
+    """How long after its last parent's end a child of a workflow was let go."""
+    if isinstance(origin, FromLane) or origin.since_ms is None:
+        return {}
+    return {"unblock_ms": max(0, now_ms - origin.since_ms)}
+
+
+def _drop(decision: Drop, pool: str, now_ms: int) -> list[Write]:
+    entry, origin, status = decision.entry, decision.origin, decision.status
+    said = at_rest(status, now_ms) | error_attributes(decision.error)
+    match origin:
+        case Arrival(task=task):
+            return [accept(task, status, 0, said)]
+        case FromLane() | Ready() | DeadlineDue() | Withdraw():
+            before = Status.PARKED if isinstance(origin, FromLane) else origin.before
+            return [move(entry, before, status, said), *_leave(entry, origin, pool)]
+
+
+def _fail(decision: Fail, pool: str, now_ms: int) -> list[Write]:
+    over, status = decision.ended, decision.status
+    said = at_rest(status, now_ms) | _failed(over, decision.error, now_ms)
+    if status is not Status.DEAD_LETTERED:
+        return [ended(over, status, said | _children(over)), *_end(over, pool)]
+    if decision.entry is None:
+        raise ValueError(f"task {ended_task_id(over)} cannot be dead-lettered without its entry")
+    grave = Put(keys.dead_key(pool, now_ms, ended_task_id(over)), entry_attributes(decision.entry), (Absent(),))
+    return [ended(over, status, said | _left_by(over)), *_end(over, pool), grave]
+
+
+def _retry(decision: Retry, pool: str, now_ms: int) -> list[Write]:
+    over, entry, due_ms = decision.ended, decision.entry, decision.due_ms
+    again: dict[str, Scalar] = {"due_ms": due_ms, "changed_at_ms": now_ms, "uncounted": entry.uncounted}
+    if entry.avoid:
+        again["avoid"] = list(entry.avoid)
+    if decision.pool is not None:
+        again["pool"] = decision.pool
+    said = again | _failed(over, decision.error, now_ms) | _left_by(over)
+    delayed = Put(keys.delayed_key(decision.pool or pool, due_ms, entry.task_id), entry_attributes(entry), (Absent(),))
+    return [ended(over, Status.RETRYING, said), *_end(over, pool), delayed]
+
+
+def _suspend(decision: Suspend, pool: str, now_ms: int) -> list[Write]:
+    over, entry, due_ms = decision.ended, decision.entry, decision.due_ms
+    said: dict[str, Scalar] = {"changed_at_ms": now_ms, "uncounted": entry.uncounted}
+    said |= _left_by(over) | _start_by(entry)
+    if over.outcome.awaits is not None:
+        said["awaits"] = over.outcome.awaits
+    held: dict[str, Scalar] = {**entry_attributes(entry), "before": Status.SUSPENDED.value}
+    waiting: list[Write] = []
+    if due_ms is not None:
+        said["due_ms"] = due_ms
+        waiting.append(Put(keys.delayed_key(pool, due_ms, entry.task_id), held, (Absent(),)))
+    if entry.hard:
+        more: dict[str, Scalar] = {} if due_ms is None else {"due_ms": due_ms}
+        waiting.append(Put(keys.expiry_key(pool, entry), held | more))
+    return [ended(over, Status.SUSPENDED, said), *_end(over, pool), *waiting]
+
+
+def _failed(over: Ended, error: ErrorDetail, now_ms: int) -> dict[str, Scalar]:
+    return failed_with(error, ended_epoch(over), held_by(over).agent_id, now_ms)
+
+
+def _left_by(over: Ended) -> dict[str, Scalar]:
+    """Where the next attempt goes on (one that stored no checkpoint leaves the one before it), and that the task has
+    children.
+    """
+    found = over.outcome.checkpoint if isinstance(over, Finished) else over.attempt.checkpoint
+    kept: dict[str, Scalar] = {} if found is None else {"checkpoint": to_json(found)}
+    return kept | _children(over)
+
+
+def _children(over: Ended) -> dict[str, Scalar]:
+    return {"children": True} if has_children(over) else {}
+
+
+def _start_by(entry: Entry) -> dict[str, Scalar]:
+    """With less left to do it has to start later, and that outlives this attempt as its checkpoint does."""
+    return {"start_by_ms": entry.start_by_ms} if entry.dated else {}
 
 
 def _preempt(decision: Preempt, pool: str) -> list[Write]:
@@ -135,81 +232,64 @@ def _preempt(decision: Preempt, pool: str) -> list[Write]:
     The waiter's mark must be what this turn saw, so that of two turns that ask for it at once only one does.
     """
     victim, waiter = decision.victim, decision.waiter
-    running = (Equals("epoch", victim.epoch), Missing("order_for"), Missing("outcome_digest"))
+    running = (
+        Equals("epoch", victim.epoch),
+        Missing("order"),
+        Missing("outcome_digest"),
+        *reservation_as_read(victim.waited),
+    )
     order: dict[str, Scalar] = {"order_for": waiter.task_id, "order": "preempt"}
     mark: dict[str, Scalar] = {"victim": victim.task_id}
     # What expires a waiter is read from beside its deadline, and calls the order off too.
     expiry: list[Write] = [Update(keys.expiry_key(pool, waiter), set=mark, conditions=(Present(),))]
     return [
         Update(keys.attempt_key(pool, victim.task_id), set=order, conditions=running),
-        Update(keys.entry_key(pool, waiter), set=mark, conditions=_waits_as_seen(waiter)),
+        Update(keys.entry_key(pool, waiter), set=mark, conditions=waits_as_seen(waiter)),
         *(expiry if waiter.hard else []),
     ]
 
 
-def _waits_as_seen(entry: Entry) -> Conditions:
-    """It still waits, and no order was given for it or called since it was read."""
-    return (Present(), Missing("victim") if entry.victim is None else Equals("victim", entry.victim))
+def _leave(
+    entry: Entry, origin: Ready | FromLane | DeadlineDue | Withdraw, pool: str, *, parked: bool = False
+) -> list[Write]:
+    """Take the entry out of where it waited. `parked`: it waits in a lane now, where its deadline still holds."""
+    before = Status.PARKED if isinstance(origin, FromLane) else origin.before
+    due_ms = None if isinstance(origin, FromLane) else origin.due_ms
+    left: list[Write] = []
+    if before is Status.PARKED:
+        left.append(Delete(keys.entry_key(pool, entry), waits_as_seen(entry)))
+    if due_ms is not None:
+        left.append(Delete(keys.delayed_key(pool, due_ms, entry.task_id), (Present(),)))
+    if entry.hard and not parked and before is not Status.RETRYING:
+        left.append(Delete(keys.expiry_key(pool, entry)))
+    return left
 
 
-def _accept(task: Task, status: Status, epoch: int, more: dict[str, Scalar]) -> Put:
-    """The task's first item: its acceptance. The condition is what makes a repeated submission the same task."""
-    if status not in ENTRY_STATES:
-        raise ValueError(f"a task cannot begin as {status}")
-    return Put(keys.task_key(task.task_id), new_task_attributes(task, status, epoch) | more, (Absent(),))
+def _not_cancelled_since(attempt: Attempt) -> Conditions:
+    """A cancel that came after the attempt was read may have left its lease as it was: then this is no retry."""
+    if attempt.order is Order.CANCEL:
+        return ()
+    return (AnyOf((Missing("order"), Equals("order", Order.PREEMPT.value))),)
 
 
-def _move(entry: Entry, before: Status, after: Status, more: dict[str, Scalar]) -> Update:
-    """A waiting task's change; why and until when it waited is over with it. A new attempt has times of its own."""
-    gone = ("due_ms",) if after is Status.PARKED else ("due_ms", "park_reason", "started_at_ms", "finished_at_ms")
-    return _transition(entry.task_id, entry.epoch, before, after, more, gone)
-
-
-def _transition(
-    task_id: str, epoch: int, before: Status, after: Status, more: dict[str, Scalar], remove: tuple[str, ...] = ()
-) -> Update:
-    if after not in TRANSITIONS[before]:
-        raise ValueError(f"a task cannot go from {before} to {after}")
-    fence: Conditions = (Equals("status", before.value), Equals("epoch", epoch))
-    return Update(keys.task_key(task_id), set={"status": after.value, **more}, remove=remove, conditions=fence)
-
-
-def _leave(entry: Entry, origin: RetryDue | FromLane | DeadlineDue, pool: str) -> list[Write]:
-    """Take the entry out of where it waited."""
-    if isinstance(origin, RetryDue):
-        return [Delete(keys.delayed_key(pool, origin.due_ms, entry.task_id), (Present(),))]
-    expiry: list[Write] = [Delete(keys.expiry_key(pool, entry))] if entry.hard else []
-    return [Delete(keys.entry_key(pool, entry), _waits_as_seen(entry)), *expiry]
-
-
-def _terminal(ended: Finished | LeaseExpired, status: Status, more: dict[str, Scalar], now_ms: int) -> Update:
-    kept: dict[str, Scalar] = {"ended_at_ms": now_ms, "expires_at_s": now_ms // 1_000 + RETENTION_SECONDS}
-    return _ended(ended, status, kept | more)
-
-
-def _ended(ended: Finished | LeaseExpired, after: Status, more: dict[str, Scalar]) -> Update:
-    """The task's change when its current attempt ends, with the attempt's own times where it had a last word."""
-    times: dict[str, Scalar] = {}
-    if isinstance(ended, Finished):
-        times = {"started_at_ms": ended.outcome.started_at_ms, "finished_at_ms": ended.outcome.finished_at_ms}
-    # What an earlier attempt failed with is over once one succeeds.
-    gone = ("error",) if after is Status.SUCCEEDED else ()
-    return _transition(ended_task_id(ended), ended_epoch(ended), Status.DISPATCHED, after, times | more, gone)
-
-
-def _end(ended: Finished | LeaseExpired, pool: str) -> Delete:
-    """Remove the attempt: by its runner's own word, or by the exact lease that ran out unfinished."""
-    if isinstance(ended, Finished):
+def _end(over: Ended, pool: str) -> list[Write]:
+    """Remove the attempt, by its runner's own word or by the exact lease that ran out unfinished; and what waits in a
+    lane for it, if it had given everything back and asked again.
+    """
+    if isinstance(over, Finished):
         fence: Conditions = (
-            Equals("epoch", ended.epoch),
-            Equals("runner", ended.runner),
-            Equals("outcome_digest", outcome_digest(ended.outcome)),
+            Equals("epoch", over.epoch),
+            Equals("runner", over.runner),
+            Equals("outcome_digest", outcome_digest(over.outcome)),
         )
-        return Delete(keys.attempt_key(pool, ended.task_id), fence)
-    attempt = ended.attempt
-    fence = (
-        Equals("epoch", attempt.epoch),
-        Equals("lease_until_ms", attempt.lease_until_ms),
-        Missing("outcome_digest"),
-    )
-    return Delete(keys.attempt_key(pool, attempt.task_id), fence)
+    else:
+        fence = (
+            Equals("epoch", over.attempt.epoch),
+            Equals("lease_until_ms", over.attempt.lease_until_ms),
+            Missing("outcome_digest"),
+            *_not_cancelled_since(over.attempt),
+        )
+    fence += reservation_as_read(waited_of(over))
+    asks = asked_by(over)
+    left: list[Write] = [] if asks is None else [Delete(keys.entry_key(pool, asks), waits_as_seen(asks))]
+    return [Delete(keys.attempt_key(pool, ended_task_id(over)), fence), *left]

@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from pushlane.model.attempt import Order
 from pushlane.model.task import Tier
 from pushlane.ports import Item, ItemStore, Table
 from pushlane.scheduling.entry import Entry
@@ -67,7 +68,7 @@ def _running(store: ItemStore, snapshot: PoolSnapshot) -> tuple[Running, ...]:
 
 def _running_of(item: Item, snapshot: PoolSnapshot) -> Running | None:
     attempt = attempt_of(item)
-    if attempt.outcome is not None:
+    if attempt.outcome is not None or attempt.order is Order.CANCEL or attempt.waited.holds_nothing:
         return None
     return Running(
         task_id=attempt.task_id,
@@ -75,4 +76,5 @@ def _running_of(item: Item, snapshot: PoolSnapshot) -> Running | None:
         reservation=attempt.reservation,
         preemptible=snapshot.policy.task_type(attempt.task_type).preemptible,
         order_for=attempt.order_for,
+        waited=attempt.waited,
     )

@@ -9,11 +9,13 @@ from typing import Final
 
 from msgspec import Struct
 
-from pushlane.model.agent import AgentStatus
+from pushlane.model.agent import Agent, AgentStatus
 from pushlane.model.policy import SHARDS_MAX
 from pushlane.ports import (
+    AnyOf,
     AtLeast,
     AtMost,
+    Condition,
     Conditions,
     Delete,
     Equals,
@@ -24,10 +26,12 @@ from pushlane.ports import (
     Write,
 )
 from pushlane.scheduling.books import Books
-from pushlane.scheduling.decisions import Decision, Dispatch, Plan, ended_of
+from pushlane.scheduling.decisions import Decision, Dispatch, Plan, released_by
+from pushlane.scheduling.health import COOL_DOWN_MS, Starts
 from pushlane.scheduling.snapshot import Finished, PoolSnapshot, ended_task_id, held_by
 from pushlane.state import keys
 from pushlane.state.changes import own_operations
+from pushlane.state.health import NOT_STARTED, unavailable
 from pushlane.state.lanes import LaneLedger
 from pushlane.state.limits import limit_operations
 from pushlane.state.notices import notices
@@ -88,7 +92,7 @@ def _paired(decisions: tuple[Decision, ...]) -> list[Decision]:
         if isinstance(decision, Dispatch) and decision.handed_from is not None:
             continue
         ordered.append(decision)
-        ended = ended_of(decision)
+        ended = released_by(decision)
         if ended is not None and ended_task_id(ended) in handed:
             ordered.append(handed.pop(ended_task_id(ended)))
     return ordered + list(handed.values())
@@ -114,16 +118,17 @@ class _Fold:
         self.released: dict[AgentRef, int] = {}
         self.lanes = LaneLedger(snapshot, now_ms)
         self.books = Books(snapshot, now_ms)
+        self.starts = Starts()
 
     def add(self, decision: Decision) -> None:
         if isinstance(decision, Dispatch):
             _count(self.reserved, (decision.reservation.agent_pool, decision.agent_id))
-        ended = ended_of(decision)
-        if ended is not None:
-            held = held_by(ended)
+        released = released_by(decision)
+        if released is not None and (held := held_by(released)).slots:
             _count(self.released, (held.agent_pool, held.agent_id))
         self.lanes.add(decision)
         self.books.add(decision)
+        self.starts.add(decision)
 
     def size_with(self, decision: Decision) -> int:
         """An upper bound of the shared operations with `decision`: its agent, lane, shape, pressure, account, tier,
@@ -137,34 +142,51 @@ class _Fold:
             + 3 * len(books.tenants)
             + 2 * len(books.resources)
         )
-        return len(self.reserved | self.released) + self.lanes.size + limits + _holds(decision) + 10
+        agents = len(self.reserved | self.released) + len(self.starts.unstarted)
+        return agents + self.lanes.size + limits + _holds(decision) + 10
 
     def operations(self, wake_due_ms: int | None) -> list[Write]:
-        agents = [self._agent(ref) for ref in sorted(self.reserved | self.released)]
+        down = self.starts.unavailable(self.snapshot)
+        agents = [self._agent(ref, ref in down) for ref in sorted(self.reserved | self.released)]
         lanes, pressures = self.lanes.operations(self.books)
         limits = limit_operations(self.snapshot, self.books, self.now_ms)
         facts = notices(self.snapshot, self.books, pressures, self.now_ms)
+        facts += [unavailable(*ref, NOT_STARTED, self.now_ms) for ref in sorted(down)]
         wake = [] if wake_due_ms is None else [_wake(self.snapshot, wake_due_ms)]
-        return [*(agent for agent in agents if agent is not None), *lanes, *limits, *facts, *wake]
+        return [*agents, *lanes, *limits, *facts, *wake]
 
-    def _agent(self, ref: AgentRef) -> Update | None:
+    def _agent(self, ref: AgentRef, down: bool) -> Update:
         reserved, released = self.reserved.get(ref, 0), self.released.get(ref, 0)
         agent = self.agents.get(ref)
         if agent is None and reserved:
             raise ValueError(f"agent {ref} was reserved and is not in the snapshot")
         conditions: Conditions = (AtLeast("used", released),) if released else ()
         if reserved and agent is not None:
-            limit = AtMost("used", agent.slots - reserved + released)
+            limit = AtMost("used", agent.capacity - reserved + released)
             conditions += (Equals("status", AgentStatus.ACTIVE.value), Equals("slots", agent.slots), limit)
         delta = {"used": reserved - released, "revision": 1}
-        return Update(keys.agent_key(*ref), add=delta, conditions=conditions)
+        set_: dict[str, Scalar] = {}
+        if ref in self.starts.started:
+            set_ = {"unstarted": 0} if agent is None or agent.unstarted else {}
+        elif ref in self.starts.unstarted:
+            delta["unstarted"] = self.starts.unstarted[ref]
+        if down and agent is not None:
+            set_ = {"status": AgentStatus.UNAVAILABLE.value, "cools_until_ms": self.now_ms + COOL_DOWN_MS}
+            conditions += (Equals("status", AgentStatus.ACTIVE.value), _unstarted_as_seen(agent))
+        return Update(keys.agent_key(*ref), set=set_, add=delta, conditions=conditions)
+
+
+def _unstarted_as_seen(agent: Agent) -> Condition:
+    """Of several turns that find attempts which were not started, one says that it was one too many."""
+    seen = Equals("unstarted", agent.unstarted)
+    return seen if agent.unstarted else AnyOf((Missing("unstarted"), seen))
 
 
 def _holds(decision: Decision) -> int:
     """Operations on resources: one for each hold, and the shards and the fact of one that is paused."""
     if isinstance(decision, Dispatch):
         return len(decision.reservation.holds)
-    ended = ended_of(decision)
+    ended = released_by(decision)
     if ended is None:
         return 0
     paused = isinstance(ended, Finished) and ended.outcome.throttled is not None
@@ -182,9 +204,8 @@ def slot_changes(decisions: Sequence[Decision]) -> dict[AgentRef, int]:
         if isinstance(decision, Dispatch):
             ref = (decision.reservation.agent_pool, decision.agent_id)
             changes[ref] = changes.get(ref, 0) + 1
-        ended = ended_of(decision)
-        if ended is not None:
-            held = held_by(ended)
+        released = released_by(decision)
+        if released is not None and (held := held_by(released)).slots:
             ref = (held.agent_pool, held.agent_id)
             changes[ref] = changes.get(ref, 0) - 1
     return changes

@@ -16,12 +16,11 @@ from pushlane.scheduling.admission import Admission
 from pushlane.scheduling.entry import RANKS, TIERS, LaneRef
 from pushlane.scheduling.fairness import TierClocks
 from pushlane.scheduling.snapshot import (
-    Finished,
     Input,
     LaneState,
     LaneView,
-    LeaseExpired,
     PoolSnapshot,
+    Releasing,
     ShapeView,
 )
 from pushlane.state import keys
@@ -266,6 +265,6 @@ def _admission(snapshot: PoolSnapshot, inputs: Iterable[Input], now_ms: int) -> 
     """What tenants may have, once what the inputs give back is counted."""
     admission = Admission(snapshot, now_ms)
     for one in inputs:
-        if isinstance(one, Finished | LeaseExpired):
+        if isinstance(one, Releasing):
             admission.release(one)
     return admission

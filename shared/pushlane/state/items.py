@@ -3,12 +3,21 @@
 Every item carries `v`, the version of its form; a new version reads the old one.
 """
 
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import msgspec
 
 from pushlane.model.agent import Agent, AgentStatus
-from pushlane.model.attempt import Attempt, ErrorDetail, Outcome, Reservation, outcome_digest
+from pushlane.model.attempt import (
+    Attempt,
+    ErrorDetail,
+    Order,
+    Outcome,
+    Reservation,
+    Settled,
+    Waited,
+    outcome_digest,
+)
 from pushlane.model.task import Door, Source, Status, Task, Tier
 from pushlane.ports import Attributes, Item, Scalar
 from pushlane.scheduling.entry import Entry
@@ -28,6 +37,8 @@ VERSION: Final = 1
 _task_decoder = msgspec.json.Decoder(Task)
 _entry_decoder = msgspec.json.Decoder(Entry)
 _reservation_decoder = msgspec.json.Decoder(Reservation)
+_settled_decoder = msgspec.json.Decoder(Settled)
+_object_decoder = msgspec.json.Decoder(dict[str, Any])
 _outcome_decoder = msgspec.json.Decoder(Outcome)
 
 
@@ -57,7 +68,13 @@ def new_task_attributes(task: Task, status: Status, epoch: int) -> dict[str, Sca
 
 
 def task_of(attributes: Attributes) -> Task:
-    return _task_decoder.decode(text(attributes, "body"))
+    """The task as it was accepted; but in the pool that tries it now, and with the children that it has got."""
+    task = _task_decoder.decode(text(attributes, "body"))
+    pool = text(attributes, "pool") if "pool" in attributes else task.pool
+    if pool == task.pool and "children" not in attributes:
+        return task
+    home = None if pool == task.home_pool else task.home_pool  # it may have come back to where it came from
+    return msgspec.structs.replace(task, pool=pool, home_pool=home, children="children" in attributes)
 
 
 def source_of(attributes: Attributes) -> Source:
@@ -81,7 +98,8 @@ def entry_of_item(item: Item) -> Entry:
 
 def new_attempt_attributes(attempt: Attempt) -> dict[str, Scalar]:
     """The attempt as the reservation creates it; start, check-in and finish add to it."""
-    return {
+    ends: dict[str, Scalar] = {} if attempt.ends_at_ms is None else {"ends_at_ms": attempt.ends_at_ms}
+    return ends | {
         "v": VERSION,
         "epoch": attempt.epoch,
         "tenant_id": attempt.tenant_id,
@@ -115,10 +133,36 @@ def attempt_of(item: Item) -> Attempt:
         reservation=_reservation_decoder.decode(text(a, "reservation")),
         pushes=number(a, "pushes"),
         runner=text(a, "runner") if "runner" in a else None,
-        started_at_ms=number(a, "started_at_ms") if "started_at_ms" in a else None,
+        started_at_ms=optional_number(a, "started_at_ms"),
         outcome=_outcome_decoder.decode(text(a, "outcome")) if "outcome" in a else None,
+        order=Order(text(a, "order")) if "order" in a else None,
         order_for=text(a, "order_for") if "order_for" in a else None,
+        ends_at_ms=optional_number(a, "ends_at_ms"),
+        progress_at_ms=optional_number(a, "progress_at_ms"),
+        checkpoint=checkpoint_of(a),
+        children=tuple(texts(a, "children")) if "children" in a else (),
+        stall_ms=optional_number(a, "stall_ms"),
+        waited=waited_of(a),
+        waits=_count(a, "waits"),
+        waiting=bool(a.get("waiting", False)),
     )
+
+
+def waited_of(a: Attributes) -> Waited:
+    """What its waits have made of an attempt's reservation."""
+    if "gave_back" not in a:
+        return Waited()
+    settled = _settled_decoder.decode(text(a, "settled")) if "settled" in a else Settled()
+    return Waited(gave_back=number(a, "gave_back"), granted=_count(a, "granted"), settled=settled)
+
+
+def checkpoint_of(a: Attributes) -> dict[str, Any] | None:
+    """Where the task, or the attempt, goes on: a JSON object, or the claim check of a large one."""
+    return _object_decoder.decode(text(a, "checkpoint")) if "checkpoint" in a else None
+
+
+def optional_number(a: Attributes, name: str) -> int | None:
+    return number(a, name) if name in a else None
 
 
 def agent_of(item: Item) -> Agent:
@@ -132,6 +176,10 @@ def agent_of(item: Item) -> Agent:
         used=number(a, "used"),
         status=AgentStatus(text(a, "status")),
         revision=number(a, "revision"),
+        heartbeat_ms=optional_number(a, "heartbeat_ms"),
+        heartbeat_at_ms=optional_number(a, "heartbeat_at_ms"),
+        unstarted=_count(a, "unstarted"),
+        cools_until_ms=optional_number(a, "cools_until_ms"),
     )
 
 

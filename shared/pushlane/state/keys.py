@@ -23,6 +23,10 @@ SHAPE_PREFIX: Final = "SHAPE#"
 TIER_PREFIX: Final = "TIER#"
 WAITS_PREFIX: Final = "WAITS#"
 WAKE: Final = "WAKE"
+CHILD_PREFIX: Final = "CHILD#"
+SIGNAL_PREFIX: Final = "SIGNAL#"
+TASK: Final = "TASK"
+WORKFLOW: Final = "WORKFLOW"
 TENANTS: Final = "TENANTS"
 POOLS: Final = "POOLS"
 POLICY: Final = "POLICY"
@@ -31,7 +35,7 @@ POLICY_CHANGES: Final = "POLICY_CHANGES"
 
 
 def task_key(task_id: str) -> Key:
-    return Key(Table.TASKS, task_id, "TASK")
+    return Key(Table.TASKS, task_id, TASK)
 
 
 def fact_key(fact_id: str) -> Key:
@@ -146,6 +150,46 @@ def delayed_pk(pool: str) -> str:
 
 def delayed_key(pool: str, due_ms: int, task_id: str) -> Key:
     return Key(Table.SCHEDULER, delayed_pk(pool), f"{due_ms:013d}#{task_id}")
+
+
+def duty_key(pool: str, due_ms: int, subject_id: str, kind: str) -> Key:
+    """Among the delayed: something that somebody has to do, written by whoever made it necessary."""
+    return Key(Table.SCHEDULER, delayed_pk(pool), f"{due_ms:013d}#{subject_id}#{kind}")
+
+
+def dead_pk(pool: str) -> str:
+    return f"DEAD#{pool}"
+
+
+def dead_key(pool: str, died_at_ms: int, task_id: str) -> Key:
+    """One item for each dead-lettered task of the pool, oldest first."""
+    return Key(Table.SCHEDULER, dead_pk(pool), f"{died_at_ms:013d}#{task_id}")
+
+
+def redrive_key(pool: str) -> Key:
+    """How far the automatic redrive of the pool's dead letters has come."""
+    return Key(Table.SCHEDULER, f"REDRIVE#{pool}", "STATE")
+
+
+def pointer(key: Key) -> str:
+    """A key as text, for an item that says where another one lies; no id has a space in it."""
+    return f"{key.pk} {key.sk}"
+
+
+def pointed(pointer: str) -> Key:
+    """The key in the scheduler's table that a pointer says."""
+    pk, _, sk = pointer.partition(" ")
+    return Key(Table.SCHEDULER, pk, sk)
+
+
+def signal_key(task_id: str, signal_id: str) -> Key:
+    """One signal in a task's inbox."""
+    return Key(Table.TASKS, task_id, SIGNAL_PREFIX + signal_id)
+
+
+def child_key(task_id: str, child_id: str) -> Key:
+    """Beside a task: another one that is attached to it."""
+    return Key(Table.TASKS, task_id, CHILD_PREFIX + child_id)
 
 
 def expiry_key(pool: str, entry: Entry) -> Key:

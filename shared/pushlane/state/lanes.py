@@ -15,9 +15,9 @@ from pushlane.model.task import Tier
 from pushlane.ports import AnyOf, AtLeast, Condition, Conditions, Equals, Missing, Scalar, Update
 from pushlane.scheduling.backpressure import pressure_after
 from pushlane.scheduling.books import Books
-from pushlane.scheduling.decisions import Decision, Dispatch, Expire, FromLane, Park
+from pushlane.scheduling.decisions import Decision, Dispatch, Drop, Park, ended_of, leaves_lane
 from pushlane.scheduling.entry import Entry, LaneRef, lane_of
-from pushlane.scheduling.snapshot import DeadlineDue, LaneState, LaneView, PoolSnapshot
+from pushlane.scheduling.snapshot import LaneState, LaneView, PoolSnapshot, asked_by
 from pushlane.state import keys
 from pushlane.state.items import lanes_attribute
 
@@ -60,8 +60,11 @@ class LaneLedger:
         match decision:
             case Park(entry=entry):
                 self._parked.setdefault(lane_of(entry), []).append(entry)
-            case Dispatch(entry=entry, origin=FromLane()) | Expire(entry=entry, origin=FromLane() | DeadlineDue()):
+            case Dispatch(entry=entry) | Drop(entry=entry) if leaves_lane(decision):
                 self._taken.setdefault(lane_of(entry), []).append(entry)
+        over = ended_of(decision)
+        if over is not None and (asks := asked_by(over)) is not None:
+            self._taken.setdefault(lane_of(asks), []).append(asks)
 
     @property
     def touched(self) -> list[LaneRef]:

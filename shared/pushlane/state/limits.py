@@ -9,13 +9,14 @@ from pushlane.ports import AnyOf, AtLeast, AtMost, Condition, Equals, Missing, U
 from pushlane.scheduling.admission import day_of, month_of
 from pushlane.scheduling.books import AccountChange, Advance, Books, ResourceChange, TenantChange, TierChange
 from pushlane.scheduling.rates import gcra
-from pushlane.scheduling.snapshot import AccountRef, PoolSnapshot, ResourceView, TenantView
+from pushlane.scheduling.retry import retry_rate
+from pushlane.scheduling.snapshot import AccountRef, AccountView, PoolSnapshot, ResourceView, TenantView
 from pushlane.state import keys
 
 
 def limit_operations(snapshot: PoolSnapshot, books: Books, now_ms: int) -> list[Update]:
     """One update for each account, tier clock, tenant and resource that the decisions change."""
-    accounts = [_account(snapshot.pool, ref, change) for ref, change in sorted(books.accounts.items())]
+    accounts = [_account(ref, change, snapshot, now_ms) for ref, change in sorted(books.accounts.items())]
     tiers = [_tier(snapshot.pool, tier, change) for tier, change in sorted(books.tiers.items())]
     tenants = [_tenant(tenant_id, change, snapshot, now_ms) for tenant_id, change in sorted(books.tenants.items())]
     resources = [
@@ -27,14 +28,24 @@ def limit_operations(snapshot: PoolSnapshot, books: Books, now_ms: int) -> list[
     return [update for update in (*accounts, *homes, *tiers, *tenants, *resources) if update.set or update.add]
 
 
-def _account(pool: str, ref: AccountRef, change: AccountChange) -> Update:
+def _account(ref: AccountRef, change: AccountChange, snapshot: PoolSnapshot, now_ms: int) -> Update:
     clocks = {
         "virtual_ms": change.virtual,
         "late_virtual_ms": change.late_virtual,
         "uncharged_ms": change.uncharged,
         "charged_ms": change.charged,
     }
-    return _clocks(Update(keys.account_key(pool, *ref)), clocks)
+    update = _clocks(Update(keys.account_key(snapshot.pool, *ref)), clocks)
+    rate = retry_rate(snapshot.policy, ref[1])
+    if rate is None or not change.retry_draw_us:
+        return update
+    now_us, seen_us = now_ms * 1_000, snapshot.accounts.get(ref, AccountView()).retry_tat_us
+    # Either all of them fit into the burst, or they come at the times that follow from what was seen: then it stands.
+    room_us = max(rate.burst_us - change.retry_draw_us, seen_us - now_us)
+    set_: dict[str, int] = {}
+    add: dict[str, int] = {}
+    conditions = _gcra("retry_tat_us", seen_us, change.retry_draw_us, room_us, now_us, set_, add)
+    return Update(update.key, set={**update.set, **set_}, add={**update.add, **add}, conditions=tuple(conditions))
 
 
 def _tier(pool: str, tier: Tier, change: TierChange) -> Update:

@@ -8,22 +8,25 @@ from msgspec import Struct
 
 from pushlane.model.attempt import Attempt
 from pushlane.model.policy import Policy, Rate
-from pushlane.model.task import Task, Tier
+from pushlane.model.task import Status, Tier
 from pushlane.ports import Attributes, Item, ItemStore, Key, Table
-from pushlane.scheduling.entry import Entry, LaneRef, entry_of, lane_of
+from pushlane.scheduling.entry import LaneRef, entry_of, lane_of
 from pushlane.scheduling.snapshot import (
     AccountRef,
     Arrival,
     DeadlineDue,
+    Ended,
     Finished,
     Input,
-    LeaseExpired,
     PoolSnapshot,
+    Ready,
+    Releasing,
     ResourceView,
-    RetryDue,
     RetryState,
     ShapeView,
     WakeView,
+    Withdraw,
+    asked_by,
     held_by,
 )
 from pushlane.state import keys
@@ -33,10 +36,14 @@ from pushlane.state.items import (
     attempt_of,
     entry_of_item,
     lane_state_of,
+    optional_number,
     resource_of,
     shape_of_item,
+    status_of,
     task_of,
     tenant_of,
+    text,
+    texts,
     tier_of_item,
     wake_of,
 )
@@ -53,12 +60,22 @@ class PoolItems(Struct, frozen=True, kw_only=True):
     waiting_pools: tuple[str, ...] = ()
 
 
+class Duty(Struct, frozen=True, kw_only=True):
+    """Something that somebody has to do, written by whoever made it necessary. It lasts until it is done."""
+
+    kind: str
+    subject_id: str
+    due_ms: int
+    pool: str
+
+
 class Due(Struct, frozen=True, kw_only=True):
     """What has fallen due in a pool, and when the next thing does."""
 
     attempts: tuple[Attempt, ...]
-    retries: tuple[tuple[int, Entry], ...]
-    expired: tuple[Entry, ...]
+    ready: tuple[Ready, ...]
+    deadlines: tuple[DeadlineDue, ...]
+    duties: tuple[Duty, ...]
     next_due_ms: int | None
 
 
@@ -88,17 +105,16 @@ def freed_slots(inputs: Iterable[Input]) -> dict[tuple[str, str], int]:
     """Slots by (pool, agent) that the inputs will give back."""
     freed: dict[tuple[str, str], int] = {}
     for one in inputs:
-        if isinstance(one, Finished | LeaseExpired):
-            held = held_by(one)
+        if isinstance(one, Releasing) and (held := held_by(one)).slots:
             ref = (held.agent_pool, held.agent_id)
-            freed[ref] = freed.get(ref, 0) + 1
+            freed[ref] = freed.get(ref, 0) + held.slots
     return freed
 
 
 def free_slots(snapshot: PoolSnapshot, capabilities: tuple[str, ...], freed: Mapping[tuple[str, str], int]) -> int:
     """Slots that work with these capabilities could take."""
     return sum(
-        max(0, agent.slots - agent.used + freed.get((agent.pool, agent.agent_id), 0))
+        max(0, agent.capacity - agent.used + freed.get((agent.pool, agent.agent_id), 0))
         for agent in snapshot.agents
         if agent.accepting and agent.can_run(capabilities)
     )
@@ -110,11 +126,12 @@ def load_limits(
     """The accounts, limits and resources that the inputs and the given lanes lean on, and the lanes that the inputs
     would wait in: one read. What the snapshot has already is kept.
     """
-    entries = [one.entry for one in inputs if isinstance(one, Arrival | RetryDue | DeadlineDue)]
+    entries = [one.entry for one in inputs if isinstance(one, Arrival | Ready | DeadlineDue | Withdraw)]
     entries += [
         one.retry.entry for one in inputs if isinstance(one, Finished) and one.yielded and one.retry is not None
     ]
-    held = [held_by(one) for one in inputs if isinstance(one, Finished | LeaseExpired)]
+    entries += [asks for one in inputs if isinstance(one, Ended) and (asks := asked_by(one)) is not None]
+    held = [held_by(one) for one in inputs if isinstance(one, Releasing)]
     refs = {lane_of(entry) for entry in entries}
     accounts = {(ref.tier, ref.tenant_id) for ref in (*refs, *lanes)} | {(h.tier, h.tenant_id) for h in held}
     tenants = {t for _, t in accounts if snapshot.policy.tenant(t).limited} | {h.tenant_id for h in held if h.counted}
@@ -183,11 +200,6 @@ def load_waiting_pools(store: ItemStore, pk: str) -> list[str]:
     return [item.key.sk.removeprefix(keys.WAITS_PREFIX) for item in items if item.key.sk.startswith(keys.WAITS_PREFIX)]
 
 
-def load_tasks(store: ItemStore, task_ids: Sequence[str]) -> dict[str, Task]:
-    """The tasks that exist among at most 100 ids."""
-    return {task_id: task_of(attributes) for task_id, attributes in _task_items(store, task_ids).items()}
-
-
 def load_retry_states(
     store: ItemStore, ended: Sequence[tuple[str, int]], policy: Policy
 ) -> dict[tuple[str, int], RetryState]:
@@ -195,18 +207,39 @@ def load_retry_states(
 
     A batch can bring the words of two attempts of one task, of which one is stale.
     """
-    found = _task_items(store, [task_id for task_id, _ in ended])
+    found = load_task_items(store, [task_id for task_id, _ in ended])
     known = [ref for ref in ended if ref[0] in found]
-    return {(task_id, epoch): _retry_state(found[task_id], policy, epoch) for task_id, epoch in known}
+    return {(task_id, epoch): load_retry_state(store, found[task_id], policy, epoch) for task_id, epoch in known}
 
 
-def _retry_state(attributes: Attributes, policy: Policy, epoch: int) -> RetryState:
+def load_retry_state(store: ItemStore, stored: Attributes, policy: Policy, epoch: int) -> RetryState:
+    """The same of one task as it was read; one more read if its attempt waits in a lane for what it gave back."""
+    state = retry_state(stored, policy, epoch)
+    if status_of(stored) is not Status.WAITING or "waits_at" not in stored:
+        return state
+    key = keys.pointed(text(stored, "waits_at"))
+    item = store.get([key]).get(key)
+    return state if item is None else msgspec.structs.replace(state, asks=entry_of_item(item))
+
+
+def retry_state(attributes: Attributes, policy: Policy, epoch: int) -> RetryState:
+    """What the decision after an attempt needs, of a task as it is stored."""
     task, uncounted = task_of(attributes), attributes.get("uncounted", 0)
     entry = entry_of(task, policy, epoch, uncounted if isinstance(uncounted, int) else 0)
-    return RetryState(entry=entry, retry=task.retry)
+    start_by_ms = optional_number(attributes, "start_by_ms") or entry.start_by_ms
+    avoid = tuple(texts(attributes, "avoid")) if "avoid" in attributes else ()
+    entry = msgspec.structs.replace(entry, start_by_ms=start_by_ms, avoid=avoid)
+    return RetryState(
+        entry=entry,
+        retry=task.retry,
+        pool=task.pool,
+        signals=optional_number(attributes, "signals") or 0,
+        cancelled_by=text(attributes, "cancelled_by") if "cancelled_by" in attributes else None,
+    )
 
 
-def _task_items(store: ItemStore, task_ids: Sequence[str]) -> dict[str, Attributes]:
+def load_task_items(store: ItemStore, task_ids: Sequence[str]) -> dict[str, Attributes]:
+    """The stored attributes of the tasks that exist."""
     if not task_ids:
         return {}
     found = _get(store, [keys.task_key(task_id) for task_id in dict.fromkeys(task_ids)])
@@ -235,13 +268,29 @@ def load_due(store: ItemStore, pool: str, now_ms: int) -> Due:
     ended = {attempt.task_id for attempt in expired}
     later = [a.lease_until_ms for a in leased if a.task_id not in ended]
     later += [at for at, item in timed if (at, item) not in due]
+    kinds = [(at, item, *_subject(item)) for at, item in due]
     return Due(
         attempts=tuple(expired),
-        retries=tuple((at, entry_of_item(item)) for at, item in due if not _is_expiry(item)),
-        expired=tuple(entry_of_item(item) for _, item in due if _is_expiry(item)),
+        ready=tuple(Ready(entry_of_item(i), _before(i, Status.RETRYING), at) for at, i, _, kind in kinds if not kind),
+        deadlines=tuple(
+            DeadlineDue(entry_of_item(item), _before(item, Status.PARKED), optional_number(item.attributes, "due_ms"))
+            for _, item, _, kind in kinds
+            if kind == "expiry"
+        ),
+        duties=tuple(
+            Duty(kind=kind, subject_id=subject_id, due_ms=at, pool=pool)
+            for at, _, subject_id, kind in kinds
+            if kind not in ("", "expiry")
+        ),
         next_due_ms=min(later, default=None),
     )
 
 
-def _is_expiry(item: Item) -> bool:
-    return item.key.sk.endswith("#expiry")
+def _subject(item: Item) -> tuple[str, str]:
+    """Whom an item among the delayed is about, and what kind of thing falls due; none: the task goes on then."""
+    _, subject_id, *kind = item.key.sk.split("#")
+    return subject_id, kind[0] if kind else ""
+
+
+def _before(item: Item, default: Status) -> Status:
+    return Status(text(item.attributes, "before")) if "before" in item.attributes else default

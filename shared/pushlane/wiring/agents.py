@@ -1,12 +1,15 @@
 """An agent's function, wired for Lambda behind its dispatch queue."""
 
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
 from pushlane.agent.definition import AgentDefinition
-from pushlane.agent.runtime import AgentPorts, AgentRuntime
+from pushlane.agent.heartbeat.process import ProcessHeartbeat
+from pushlane.agent.ports import AgentPorts
+from pushlane.agent.runtime import AgentRuntime
 from pushlane.aws.blobs import S3BlobStore
 from pushlane.aws.clock import StoreClock
 from pushlane.aws.dynamodb import DynamoItemStore
@@ -14,7 +17,7 @@ from pushlane.aws.queues import SqsSender
 from pushlane.ports import Table
 from pushlane.settings.environment import load
 from pushlane.settings.functions import AgentSettings
-from pushlane.wiring import clients
+from pushlane.wiring import clients, heartbeat
 from pushlane.wiring.logs import structured_log
 from pushlane.wiring.process import environ
 
@@ -26,23 +29,7 @@ def lambda_handler(definition: AgentDefinition) -> LambdaHandler:
 
     @cache
     def runtime() -> AgentRuntime:
-        settings = load(AgentSettings, environ())
-        dynamodb, clock = clients.dynamodb(), StoreClock()
-        clock.listen(dynamodb)
-        return AgentRuntime(
-            definition,
-            AgentPorts(
-                store=DynamoItemStore(
-                    dynamodb, {Table.ATTEMPTS: settings.attempts_table}, backoff=clients.ADAPTER_BACKOFF
-                ),
-                sender=SqsSender(clients.sqs(), fair_queues=False),
-                blobs=lambda: S3BlobStore(clients.s3(), settings.claims_bucket),
-                clock=clock,
-                results_queue_url=settings.results_queue_url,
-                new_call_id=lambda: uuid.uuid4().hex,
-                log=structured_log(settings.agent_id),
-            ),
-        )
+        return AgentRuntime(definition, agent_ports(load(AgentSettings, environ())))
 
     def handle(event: Mapping[str, Any], context: Any) -> dict[str, list[dict[str, str]]]:
         for record in event["Records"]:
@@ -50,3 +37,23 @@ def lambda_handler(definition: AgentDefinition) -> LambdaHandler:
         return {"batchItemFailures": []}
 
     return handle
+
+
+def agent_ports(settings: AgentSettings) -> AgentPorts:
+    """The ports of an agent's process; the first long attempt starts its heartbeat's process."""
+    dynamodb, clock = clients.dynamodb(), StoreClock()
+    clock.listen(dynamodb)
+    log = structured_log(settings.agent_id)
+    return AgentPorts(
+        store=DynamoItemStore(dynamodb, {Table.ATTEMPTS: settings.attempts_table}, backoff=clients.ADAPTER_BACKOFF),
+        sender=SqsSender(clients.sqs(), fair_queues=settings.stage != "local"),
+        blobs=lambda: S3BlobStore(clients.s3(), settings.claims_bucket),
+        clock=clock,
+        heartbeat=ProcessHeartbeat(heartbeat.COMMAND, settings.attempts_table, clock, log),
+        sleep=time.sleep,
+        results_queue_url=settings.results_queue_url,
+        events_queue_url=settings.events_queue_url,
+        intake_queue_urls=tuple(settings.intake_queue_urls.split(",")),
+        new_call_id=lambda: uuid.uuid4().hex,
+        log=log,
+    )

@@ -1,6 +1,7 @@
 """The lifecycle, wired for Lambda."""
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
@@ -13,6 +14,7 @@ from pushlane.router.lifecycle import LifecyclePorts, publish_changes
 from pushlane.settings.environment import load
 from pushlane.settings.functions import LifecycleSettings
 from pushlane.wiring import clients
+from pushlane.wiring.keys import key_reader
 from pushlane.wiring.logs import structured_log, write_metrics
 from pushlane.wiring.process import environ
 
@@ -21,12 +23,16 @@ from pushlane.wiring.process import environ
 def build_lifecycle() -> Callable[[Mapping[str, Any]], int]:
     """A function from one stream event to the number of published facts."""
     settings = load(LifecycleSettings, environ())
+    threads = ThreadPoolExecutor(max_workers=1)
     ports = LifecyclePorts(
         sink=BusAndTopicSink(
             clients.events(), clients.sns(), settings.facts_bus_name, settings.announcements_topic_arn
         ),
         sender=SqsSender(clients.sqs(), fair_queues=False),
+        events_queue_url=settings.events_queue_url,
         quarantine_queue_url=settings.quarantine_queue_url,
+        signing_key=key_reader(settings.signing_secret_arn),
+        beside=lambda work: threads.submit(work).result,
         log=structured_log("lifecycle"),
         measure=lambda facts: write_metrics(deadline_metrics(facts, settings.stage)),
     )

@@ -12,7 +12,7 @@ from aws_lambda_powertools import Logger
 
 _ALLOWED: Final = """
 agent_id capabilities changes code door due epoch error facts failed field inputs key message_id next outcome pool pools
-reason repaired replans resolution run_ms task_id task_type tenant_id
+reason recorded refused repaired repeated replans resolution run_ms stale task_id task_type tenant_id
 """
 ALLOWED: Final = frozenset(_ALLOWED.split())
 

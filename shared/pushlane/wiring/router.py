@@ -2,15 +2,17 @@
 
 from functools import cache
 
-from pushlane.router.app import Router, RouterPorts
+from pushlane.router.app import Router
 from pushlane.router.held import HeldTenants
+from pushlane.router.ports import RouterPorts
 from pushlane.router.quarantine import Quarantine
 from pushlane.router.tenants import TenantDirectory
 from pushlane.settings.environment import load
 from pushlane.settings.functions import RouterSettings
+from pushlane.wiring.keys import key_reader
 from pushlane.wiring.logs import structured_log
 from pushlane.wiring.process import environ
-from pushlane.wiring.turns import key_reader, pusher, turn_ports
+from pushlane.wiring.turns import pusher, turn_ports
 
 
 @cache

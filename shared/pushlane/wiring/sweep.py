@@ -10,9 +10,10 @@ from pushlane.model.errors import PushlaneError
 from pushlane.router.sweep import sweep
 from pushlane.settings.environment import load
 from pushlane.settings.functions import SweepSettings
+from pushlane.wiring.keys import key_reader
 from pushlane.wiring.logs import structured_log
 from pushlane.wiring.process import environ
-from pushlane.wiring.turns import key_reader, pusher, turn_ports
+from pushlane.wiring.turns import pusher, turn_ports
 
 
 class SweepIncomplete(PushlaneError):

@@ -4,13 +4,12 @@ import random
 import time
 import uuid
 from collections.abc import Callable
-from functools import cache
 from typing import Final
 
+from pushlane.aws.blobs import S3TurnBlobStore
 from pushlane.aws.clock import StoreClock
 from pushlane.aws.dynamodb import DynamoItemStore
 from pushlane.aws.queues import SqsSender
-from pushlane.aws.secrets import signing_key
 from pushlane.ports import Table
 from pushlane.router.policy import PolicyDirectory
 from pushlane.router.push import Pusher
@@ -43,6 +42,7 @@ def turn_ports(settings: RouterSettings | SweepSettings) -> TurnPorts:
     return TurnPorts(
         store=store,
         sender=SqsSender(clients.sqs(), fair_queues=settings.stage != "local"),
+        blobs=S3TurnBlobStore(clients.s3, settings.claims_bucket),
         clock=clock,
         wakeups_queue_url=settings.wakeups_queue_url,
         new_token=lambda: uuid.uuid4().hex,
@@ -52,15 +52,5 @@ def turn_ports(settings: RouterSettings | SweepSettings) -> TurnPorts:
     )
 
 
-def key_reader(secret_arn: str) -> Callable[[], bytes]:
-    """The signing key, read at its first use and kept."""
-
-    @cache
-    def read() -> bytes:
-        return signing_key(clients.secretsmanager(), secret_arn)
-
-    return read
-
-
 def pusher(ports: TurnPorts, read_key: Callable[[], bytes]) -> Pusher:
-    return Pusher(ports.store, ports.sender, read_key)
+    return Pusher(ports.store, ports.sender, ports.blobs, read_key)

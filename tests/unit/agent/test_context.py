@@ -4,29 +4,30 @@ from collections.abc import Mapping
 from typing import Any
 
 from pushlane.agent import AttemptLost, TaskContext
-from pushlane.agent.runtime import LEASE_GRACE_MS
+from pushlane.agent.lease import LEASE_GRACE_MS
 from pushlane.model.events import FactName
-from pushlane.ports import Update
-from pushlane.state import keys
 from tests.unit.agent.worlds import REMAINING_MS, World
 
+LEASE_MS = 30_000
 
-def test_the_lease_lasts_as_long_as_the_invocation_and_a_little() -> None:
+
+def test_the_lease_is_extended_by_a_check_in_and_never_outlasts_the_invocation_by_much() -> None:
     leases: list[int] = []
 
     def work(ctx: TaskContext, _payload: Mapping[str, Any]) -> Mapping[str, Any]:
         leases.append(world.stored["lease_until_ms"])
-        key = keys.attempt_key("default", ctx.task_id)
-        world.dispatcher.store.write(Update(key, set={"lease_until_ms": 1}))
-        ctx.check_in(checkpoint={"page": 3}, progress=0.5)
-        leases.append(world.stored["lease_until_ms"])
+        for seconds in (10, 40):
+            world.dispatcher.clock.advance(seconds * 1_000)
+            ctx.check_in(checkpoint={"page": 3}, progress=0.5)
+            leases.append(world.stored["lease_until_ms"])
         assert (world.stored["checkpoint"], world.stored["progress"]) == ('{"page":3}', "0.5")
         return {}
 
     world = World(work)
-    ends_ms = world.dispatcher.clock.now_ms() + REMAINING_MS
+    begins_ms = world.dispatcher.clock.now_ms()
     assert world.run() is True
-    assert leases == [ends_ms + LEASE_GRACE_MS] * 2
+    ends_ms = begins_ms + REMAINING_MS + LEASE_GRACE_MS
+    assert leases == [begins_ms + LEASE_MS, begins_ms + 10_000 + LEASE_MS, ends_ms]
 
 
 def test_a_check_in_without_news_keeps_the_last_one() -> None:

@@ -6,9 +6,11 @@ from typing import Any
 import msgspec
 
 from pushlane.agent import TaskContext, agent
+from pushlane.agent.ports import AgentPorts
 from pushlane.agent.runtime import AgentRuntime
 from pushlane.model.attempt import Outcome
 from pushlane.model.events import Dispatch
+from pushlane.ports import Message
 from pushlane.testing import InMemoryDispatcher
 
 AGENT_QUEUE = "queue/agent/one"
@@ -30,8 +32,16 @@ class World:
         [self.message] = self.dispatcher.sender.drain(AGENT_QUEUE)
         self.dispatch = msgspec.json.decode(self.message.body, type=Dispatch)
 
+    def ports(self) -> AgentPorts:
+        return self.dispatcher.agent_ports()
+
     def run(self) -> bool:
-        return AgentRuntime(self.definition, self.dispatcher.agent_ports()).run(self.message.body, REMAINING_MS)
+        return AgentRuntime(self.definition, self.ports()).run(self.message.body, REMAINING_MS)
+
+    def redispatch(self, **changed: Any) -> None:
+        """The push says something else."""
+        self.dispatch = msgspec.structs.replace(self.dispatch, **changed)
+        self.message = Message(msgspec.json.encode(self.dispatch).decode())
 
     @property
     def stored(self) -> dict[str, Any]:

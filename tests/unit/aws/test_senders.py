@@ -71,6 +71,15 @@ def test_a_group_is_sent_only_where_queues_are_fair(sqs: Sqs) -> None:
     assert SqsSender(sqs.client).send(QUEUE, [message]) == []
 
 
+@pytest.mark.parametrize("fair_queues", [True, False])
+def test_a_message_for_a_fifo_queue_carries_its_group_and_its_id(sqs: Sqs, fair_queues: bool) -> None:
+    named = {"MessageGroupId": "t-1", "MessageDeduplicationId": "t-1/1/r/1"}
+    expected = {"QueueUrl": QUEUE, "Entries": [entry("0", "a", **named)]}
+    sqs.stubber.add_response("send_message_batch", {"Successful": [], "Failed": []}, expected)
+    message = Message("a", group="t-1", deduplication_id="t-1/1/r/1")
+    assert SqsSender(sqs.client, fair_queues=fair_queues).send(QUEUE, [message]) == []
+
+
 def test_messages_of_more_than_a_megabyte_together_go_in_several_calls(sqs: Sqs) -> None:
     bodies = ["é" * 300_000, "b" * 400_000, "c" * 100_000]
     for batch in ([entry("0", bodies[0]), entry("1", bodies[1])], [entry("2", bodies[2])]):

@@ -22,7 +22,7 @@ from pushlane.model.task import Door
 from pushlane.ports import Message
 from pushlane.settings.stage import Stage
 from pushlane.testing import InMemoryDispatcher
-from pushlane.testing.dispatcher import INTAKE
+from pushlane.testing.deliveries import INTAKE
 from tests.unit.client.doubles import INSTALLATION, RecordingClient, accepting, aws_of
 
 
@@ -30,6 +30,7 @@ from tests.unit.client.doubles import INSTALLATION, RecordingClient, accepting, 
 def extract(ctx: TaskContext, payload: Mapping[str, Any]) -> Mapping[str, Any]:
     if "document" not in payload:
         raise Permanent("document: missing")
+    ctx.emit("page\x1b[2J", {"read": "é"})
     return {"title": payload["document"]["name"]}
 
 
@@ -150,6 +151,8 @@ def test_watch_prints_the_end_and_the_result(installed: Installed) -> None:
     assert result.exit_code == 0, result.output
     assert "SUCCEEDED" in result.stdout
     assert '"title": "a"' in result.stdout
+    (emitted,) = [line for line in result.stdout.splitlines() if "page" in line]
+    assert emitted == f'{task_id}  page\\u001b[2J  attempt 1  {{"read": "\\u00e9"}}'
 
 
 def test_watch_of_a_failed_task_ends_with_1(installed: Installed) -> None:
@@ -190,7 +193,8 @@ def test_tenants_are_added_and_listed(installed: Installed) -> None:
 def verbs() -> list[tuple[str, ...]]:
     one = [("up",), ("down",), ("demo",), ("status",), ("submit",), ("watch",), ("agents",), ("why",), ("resources",)]
     policy = [("policy", verb) for verb in ("get", "set", "validate", "history")]
-    return [*one, ("tenants", "add"), ("tenants", "list"), *policy]
+    dlq = [("dlq", verb) for verb in ("list", "show", "redrive", "discard")]
+    return [*one, ("cancel",), ("signal",), ("tenants", "add"), ("tenants", "list"), *policy, *dlq]
 
 
 @pytest.mark.parametrize("verb", verbs())

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from pushlane.client import AwsClients, Installation
+from pushlane.model.dead_letters import DeadLetterKind, DeadLetterPlace
 
 INSTALLATION = Installation(
     stage="local",
@@ -11,6 +12,7 @@ INSTALLATION = Installation(
     attempts_table="attempts",
     scheduler_table="scheduler",
     config_table="config",
+    events_table="events",
     claims_bucket="claims",
     ingress_bus_name="ingress",
     facts_bus_name="facts",
@@ -21,7 +23,11 @@ INSTALLATION = Installation(
     wakeups_queue_url="queue/wakeups",
     held_queue_url="queue/held",
     quarantine_queue_url="queue/quarantine",
-    dlq_urls=("queue/dlq-a", "queue/dlq-b"),
+    dead_letter_queues=(
+        DeadLetterPlace(name="intake", kind=DeadLetterKind.INTAKE, url="queue/dlq-a"),
+        DeadLetterPlace(name="held", kind=DeadLetterKind.QUEUE, url="queue/dlq-b", back_to="queue/held"),
+        DeadLetterPlace(name="quarantine", kind=DeadLetterKind.QUARANTINE, url="queue/quarantine"),
+    ),
 )
 
 

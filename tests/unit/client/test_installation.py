@@ -17,8 +17,9 @@ STACKS = {
         "AttemptsTable": "attempts",
         "SchedulerTable": "scheduler",
         "ConfigTable": "config",
+        "EventsTable": "events",
         "ClaimsBucket": "claims",
-        "DlqUrls": "queue/dlq-a",
+        "DeadLetterQueues": "intake intake queue/dlq-a",
     },
     "Pushlane-Local-Channels": {
         "IngressBusName": "ingress",
@@ -30,7 +31,7 @@ STACKS = {
         "WakeupsQueueUrl": "queue/wakeups",
         "HeldQueueUrl": "queue/held",
         "QuarantineQueueUrl": "queue/quarantine",
-        "DlqUrls": "queue/dlq-b",
+        "DeadLetterQueues": "held queue queue/dlq-b queue/held,quarantine quarantine queue/quarantine",
     },
 }
 

@@ -54,7 +54,7 @@ def test_queues_are_called_by_what_they_are_for() -> None:
     overview = Overview(INSTALLATION, dispatcher.store, cast(Any, depths(0)))
     names = [queue.name for queue in overview.queues()]
     assert names == ["intake 0", "intake 1", "held", "agent default/one", "results", "wake-ups"]
-    assert [queue.name for queue in overview.dead_letters()] == ["dlq-a", "dlq-b"]
+    assert [queue.name for queue in overview.dead_letters()] == ["intake", "held"]
 
 
 def test_a_queue_that_is_gone_is_empty() -> None:

@@ -14,7 +14,7 @@ from pushlane.model.claim_check import INLINE_BYTES_MAX, as_claim_check
 from pushlane.model.task import Door, Status
 from pushlane.ports import Message
 from pushlane.testing import InMemoryDispatcher
-from pushlane.testing.dispatcher import INTAKE
+from pushlane.testing.deliveries import INTAKE
 from tests.unit.client.doubles import INSTALLATION, RecordingClient, accepting, aws_of
 
 BIG = {"text": "x" * (INLINE_BYTES_MAX + 1)}

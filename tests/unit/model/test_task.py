@@ -12,6 +12,9 @@ from tests.unit.values import a_task
 DRAWING = Path(__file__).resolve().parents[3] / "docs" / "state-machine.md"
 
 
+LIVING = {status for status in Status if not status.terminal}
+
+
 def reachable(start: frozenset[Status]) -> set[Status]:
     found: set[Status] = set()
     ahead = set(start)
@@ -30,12 +33,13 @@ def test_the_terminal_states_are_these_and_no_other() -> None:
     assert {status for status in Status if status.terminal} == {
         Status.SUCCEEDED,
         Status.FAILED,
+        Status.CANCELLED,
         Status.EXPIRED,
     }
 
 
 def test_a_task_begins_waiting_or_dispatched_or_is_late_beyond_hope_when_it_comes() -> None:
-    assert frozenset({Status.PARKED, Status.DISPATCHED, Status.EXPIRED}) == ENTRY_STATES
+    assert frozenset({Status.BLOCKED, Status.PARKED, Status.DISPATCHED, Status.EXPIRED}) == ENTRY_STATES
 
 
 @pytest.mark.parametrize("status", list(Status))
@@ -46,20 +50,41 @@ def test_an_end_is_reached_from_everywhere(status: Status) -> None:
 @pytest.mark.parametrize(
     ("end", "before"),
     [
-        (Status.SUCCEEDED, {Status.DISPATCHED}),
-        (Status.FAILED, {Status.DISPATCHED}),
-        (Status.EXPIRED, {Status.PARKED, Status.DISPATCHED, Status.RETRYING}),
+        (Status.SUCCEEDED, {Status.DISPATCHED, Status.WAITING}),
+        (Status.FAILED, {Status.BLOCKED, Status.DISPATCHED, Status.WAITING, Status.DEAD_LETTERED}),
+        (Status.DEAD_LETTERED, {Status.DISPATCHED, Status.WAITING}),
+        (Status.EXPIRED, LIVING - {Status.DEAD_LETTERED}),
+        (Status.CANCELLED, LIVING),
     ],
 )
-def test_only_an_attempt_ends_a_task_unless_its_hard_deadline_does(end: Status, before: set[Status]) -> None:
+def test_who_may_end_a_task(end: Status, before: set[Status]) -> None:
+    """Only an attempt succeeds; what lives can be cancelled, and can miss its deadline unless it rests."""
     assert {status for status, to in TRANSITIONS.items() if end in to} == before
 
 
-def test_the_drawing_in_the_documentation_shows_the_table() -> None:
+def test_only_what_was_dispatched_can_die_or_succeed_and_every_new_attempt_goes_through_admission() -> None:
+    assert TRANSITIONS[Status.DEAD_LETTERED] & {Status.DISPATCHED, Status.PARKED} == set()
+    assert {status for status, to in TRANSITIONS.items() if Status.SUSPENDED in to} == {
+        Status.DISPATCHED,
+        Status.WAITING,
+    }
+
+
+def test_the_drawing_in_the_documentation_shows_the_ways_on() -> None:
     drawn = set(re.findall(r"^ +(\S+) --> (\S+)$", DRAWING.read_text(), re.MULTILINE))
-    entries = {("[*]", status.value) for status in ENTRY_STATES}
-    ends = {(status.value, "[*]") for status in Status if status.terminal}
-    assert drawn == {(before.value, after.value) for before, to in TRANSITIONS.items() for after in to} | entries | ends
+    shown = {*LIVING, Status.SUCCEEDED}
+    ways = {(before.value, after.value) for before, to in TRANSITIONS.items() for after in to & shown}
+    entries = {("[*]", status.value) for status in ENTRY_STATES & LIVING}
+    assert drawn == ways | entries | {("SUCCEEDED", "[*]")}
+
+
+def test_the_table_in_the_documentation_shows_every_transition() -> None:
+    rows = [line[1:-1].split("|") for line in DRAWING.read_text().splitlines() if line.startswith("| ")]
+    cells = [[cell.strip() for cell in row] for row in rows if len(row) == len(Status) + 1]
+    columns = cells[0][1:]
+    told = {(row[0], to) for row in cells[1:] for to, mark in zip(columns, row[1:], strict=True) if mark}
+    entries = {("*(new)*", status.value) for status in ENTRY_STATES}
+    assert told == {(before.value, after.value) for before, to in TRANSITIONS.items() for after in to} | entries
 
 
 def test_a_task_survives_its_stored_form_and_defaults_are_not_stored() -> None:

@@ -4,12 +4,14 @@ from typing import Any
 
 import msgspec
 
+from pushlane.model.events import Fact, FactName
 from pushlane.model.task import Tier
-from pushlane.ports import Attributes, Table
+from pushlane.ports import Attributes, Message, Table
 from pushlane.scheduling.snapshot import AccountView
 from pushlane.state import keys
 from pushlane.state.items import account_of
 from pushlane.testing import AttemptByHand, InMemoryDispatcher
+from pushlane.testing.deliveries import INTAKE
 
 TENANTS = ("atlas", "borea", "cedar")
 
@@ -30,6 +32,52 @@ def put(dispatcher: InMemoryDispatcher, key: str, tenant_id: str = "atlas", **da
 def running(dispatcher: InMemoryDispatcher, key: str, **data: Any) -> AttemptByHand:
     put(dispatcher, key, **data)
     return dispatcher.take("one")
+
+
+def send(dispatcher: InMemoryDispatcher, command: str, task_id: str, /, tenant_id: str = "atlas", **data: Any) -> None:
+    """One command to a task, into the queue."""
+    envelope = {
+        "metadata": {"name": command, "version": 1},
+        "data": {"tenant_id": tenant_id, "task_id": task_id, **data},
+    }
+    kept = {"id": f"command-{dispatcher._next()}", "envelope": envelope}
+    dispatcher.sender.send(INTAKE, [Message(msgspec.json.encode(kept).decode())])
+
+
+def say(dispatcher: InMemoryDispatcher, command: str, task_id: str, /, **data: Any) -> None:
+    """Send a command and let the router do what it can."""
+    send(dispatcher, command, task_id, **data)
+    dispatcher.run_until_idle()
+
+
+_ENDS = (
+    FactName.TASK_SUCCEEDED,
+    FactName.TASK_FAILED,
+    FactName.TASK_CANCELLED,
+    FactName.TASK_EXPIRED,
+)
+
+
+def ends(dispatcher: InMemoryDispatcher, task_id: str) -> list[Fact]:
+    """Every end of the task that was published; there may be one."""
+    return [fact for name in _ENDS for fact in dispatcher.facts_of(name, task_id)]
+
+
+def assert_over(
+    dispatcher: InMemoryDispatcher, task_id: str, status: str, pools: tuple[str, ...] = ("default",)
+) -> None:
+    """It has ended once, as `status`, and of it nothing is held and nothing waits anywhere."""
+    assert dispatcher.status(task_id) == status
+    assert [fact.metadata.name.value for fact in ends(dispatcher, task_id)] == [f"Task{status.capitalize()}"]
+    for item in dispatcher.store.items(Table.SCHEDULER):
+        assert task_id not in item.key.sk, item
+    assert task_id not in [item.key.sk for pool in pools for item in dispatcher.live_attempts(pool)]
+    assert not {"due_ms", "waits_at", "awaits"} & stored(dispatcher, task_id).keys()
+
+
+def assert_idle(dispatcher: InMemoryDispatcher, agent_id: str = "one") -> None:
+    """No slot is taken and no task is waiting."""
+    assert (dispatcher.used(agent_id), dispatcher.waiting(), dispatcher.live_attempts()) == (0, 0, [])
 
 
 def orders(dispatcher: InMemoryDispatcher) -> dict[str, str]:

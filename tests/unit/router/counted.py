@@ -10,7 +10,7 @@ from pushlane.agent import TaskContext, agent
 from pushlane.model.events import WakeUp
 from pushlane.ports import Message, Table, Write
 from pushlane.testing import InMemoryDispatcher
-from pushlane.testing.dispatcher import WAKEUPS
+from pushlane.testing.deliveries import WAKEUPS
 
 TENANTS = ("atlas", "borea", "cedar")
 

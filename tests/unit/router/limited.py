@@ -14,7 +14,7 @@ from pushlane.scheduling.rates import gcra
 from pushlane.state import keys
 from pushlane.state.policies import PolicyChange, set_policy
 from pushlane.testing import InMemoryDispatcher
-from pushlane.testing.dispatcher import RESULTS
+from pushlane.testing.deliveries import RESULTS
 
 POOL: Final = "default"
 QUEUE: Final = "queue/agent/one"

@@ -11,7 +11,7 @@ from pushlane.model.task import DEFAULT_POOL, Tier
 from pushlane.ports import Table, Update, Write
 from pushlane.router.held import HeldTenants
 from pushlane.testing import InMemoryDispatcher
-from pushlane.testing.dispatcher import HELD
+from pushlane.testing.deliveries import HELD
 
 TENANTS = ("noisy", "quiet")
 

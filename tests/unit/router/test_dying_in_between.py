@@ -1,7 +1,8 @@
 """What if we die before, after or in the middle of each effect, or it happens twice, or the answer lies?
 
 One small world is run once for every call that it makes of the store and of the queues, with that call failing before
-it is applied, or applied and its answer lost. Whatever fails, every task ends once and nothing stays reserved.
+it is applied, or applied and its answer lost. Whatever fails, every task ends once, or lies once among the dead, and
+nothing stays reserved.
 """
 
 from collections import Counter
@@ -76,13 +77,15 @@ def settle(dispatcher: InMemoryDispatcher) -> None:
 
 def check(dispatcher: InMemoryDispatcher) -> None:
     facts = Counter((fact.data.task_id, fact.metadata.name, fact.data.epoch) for fact in dispatcher.facts)
-    terminal = Counter(task for task, name, _ in facts if name in (FactName.TASK_SUCCEEDED, FactName.TASK_FAILED))
+    ends = (FactName.TASK_SUCCEEDED, FactName.TASK_FAILED, FactName.TASK_DEAD_LETTERED)
+    terminal = Counter(task for task, name, _ in facts if name in ends)
     assert len(terminal) == 5
     assert set(terminal.values()) == {1}
     assert set(facts.values()) == {1}
     assert dispatcher.live_attempts() == []
     assert dispatcher.used("one") == 0
     assert dispatcher.store.query(Table.SCHEDULER, keys.delayed_pk("default"), limit=10) == []
+    assert len(dispatcher.store.query(Table.SCHEDULER, keys.dead_pk("default"), limit=10)) == 1
     shapes = dispatcher.store.query(Table.SCHEDULER, keys.pool_pk("default"), limit=100, start=keys.SHAPE_PREFIX)
     assert all(not shape_of_item(item).waiting for item in shapes if item.key.sk.startswith(keys.SHAPE_PREFIX))
 

@@ -31,6 +31,11 @@ AFTER: dict[Status, dict[str, Any]] = {
     Status.SUCCEEDED: {**ENDED, "result": '{"said":"hello"}'},
     Status.FAILED: {**ENDED, **ERROR},
     Status.EXPIRED: {"ended_at_ms": NOW + 4, **ERROR},
+    Status.CANCELLED: {"ended_at_ms": NOW + 4, **ERROR},
+    Status.DEAD_LETTERED: {**ENDED, **ERROR},
+    Status.BLOCKED: {"changed_at_ms": NOW + 7},
+    Status.WAITING: {**PLACED, "changed_at_ms": NOW + 7},
+    Status.SUSPENDED: {**PLACED, "changed_at_ms": NOW + 7, "awaits": "approval"},
 }
 NAMES = {
     Status.PARKED: FactName.TASK_PARKED,
@@ -39,7 +44,13 @@ NAMES = {
     Status.SUCCEEDED: FactName.TASK_SUCCEEDED,
     Status.FAILED: FactName.TASK_FAILED,
     Status.EXPIRED: FactName.TASK_EXPIRED,
+    Status.CANCELLED: FactName.TASK_CANCELLED,
+    Status.DEAD_LETTERED: FactName.TASK_DEAD_LETTERED,
+    Status.BLOCKED: FactName.TASK_BLOCKED,
+    Status.WAITING: FactName.TASK_WAITING,
+    Status.SUSPENDED: FactName.TASK_SUSPENDED,
 }
+BROKEN = (Status.RETRYING, Status.FAILED, Status.EXPIRED, Status.CANCELLED, Status.DEAD_LETTERED)
 
 
 def stored(status: Status, epoch: int = 1, task: Task = TASK) -> Attributes:
@@ -54,7 +65,7 @@ def names(facts: list[Fact]) -> list[FactName]:
     return [fact.metadata.name for fact in facts]
 
 
-@pytest.mark.parametrize("status", [Status.PARKED, Status.DISPATCHED, Status.EXPIRED])
+@pytest.mark.parametrize("status", [Status.PARKED, Status.DISPATCHED, Status.EXPIRED, Status.BLOCKED])
 def test_a_new_task_is_accepted_and_then_whatever_it_became(status: Status) -> None:
     facts = facts_of(change(None, stored(status)))
     assert names(facts) == [FactName.TASK_ACCEPTED, NAMES[status]]
@@ -81,7 +92,7 @@ def test_every_transition_of_the_state_machine_is_one_fact(before: Status, after
     assert (data.labels, data.door, data.accepted_at_ms) == ({"kind": "x"}, "sqs", TASK.accepted_at_ms)
     assert (fact.metadata.correlation_id, fact.metadata.traceparent, fact.metadata.depth) == ("c", "t", 2)
     assert (data.result is not None) == (after is Status.SUCCEEDED)
-    broke = dict.fromkeys((Status.RETRYING, Status.FAILED, Status.EXPIRED), "Boom: it broke")
+    broke = dict.fromkeys(BROKEN, "Boom: it broke")
     assert data.reason == ({Status.PARKED: "capacity"} | broke).get(after)
 
 
@@ -92,8 +103,12 @@ def test_every_transition_of_the_state_machine_is_one_fact(before: Status, after
         (Status.SUCCEEDED, NOW + 4),
         (Status.FAILED, NOW + 4),
         (Status.EXPIRED, NOW + 4),
+        (Status.CANCELLED, NOW + 4),
+        (Status.DEAD_LETTERED, NOW + 4),
         (Status.PARKED, NOW + 5),
         (Status.RETRYING, NOW + 6),
+        (Status.WAITING, NOW + 7),
+        (Status.SUSPENDED, NOW + 7),
     ],
 )
 def test_a_fact_says_when_it_happened(status: Status, occurred_at_ms: int) -> None:
@@ -229,5 +244,13 @@ def test_ends_and_trouble_are_announced_and_the_steps_in_between_are_not() -> No
         "TaskRetrying": False,
         "TaskSucceeded": True,
     }
-    steps = {name for name, announced in told.items() if not announced} | {FactName.TASK_STARTED}
+    steps = {FactName(name) for name, announced in told.items() if not announced} | {
+        FactName.TASK_STARTED,
+        FactName.TASK_BLOCKED,
+        FactName.TASK_WAITING,
+        FactName.TASK_SUSPENDED,
+        FactName.SIGNAL_ACCEPTED,
+        FactName.WORKFLOW_ACCEPTED,
+        FactName.WORKFLOW_STARTED,
+    }
     assert set(FactName) - steps == ANNOUNCED

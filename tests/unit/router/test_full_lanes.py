@@ -12,7 +12,7 @@ from pushlane.ports import Message
 from pushlane.state import keys
 from pushlane.state.items import account_of, to_json
 from pushlane.testing import InMemoryDispatcher
-from pushlane.testing.dispatcher import HELD
+from pushlane.testing.deliveries import HELD
 from tests.unit.router.two_pools import HOME, OTHER, a_dispatcher, put, taken, used
 
 

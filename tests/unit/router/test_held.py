@@ -19,7 +19,7 @@ from pushlane.router.app import StreamBatchUnfinished
 from pushlane.router.held import DELAY_SECONDS_MAX, REMEMBERED_MAX, Held, HeldTenants, hold
 from pushlane.router.intake import Record, record_of_held, record_of_sqs
 from pushlane.testing import InMemoryDispatcher, kinesis_event, sqs_event, submit_envelope
-from pushlane.testing.dispatcher import HELD, INTAKE
+from pushlane.testing.deliveries import HELD, INTAKE
 from tests.unit.router.submissions import NOW, taken, with_metadata
 
 MINUTE_MS = 60_000

@@ -8,7 +8,7 @@ import pytest
 from pushlane.model.events import WakeUp
 from pushlane.ports import Message, Table
 from pushlane.state import keys
-from pushlane.testing.dispatcher import WAKEUPS
+from pushlane.testing.deliveries import WAKEUPS
 from tests.unit.router.counted import TENANTS, World, echo, hours_of_nothing
 
 

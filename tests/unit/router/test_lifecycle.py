@@ -15,6 +15,7 @@ from pushlane.state.items import new_task_attributes
 from tests.unit.values import NOW, a_task
 
 QUEUE = "queue/quarantine"
+EVENTS = "queue/events"
 
 
 class World:
@@ -32,7 +33,9 @@ class World:
         ports = LifecyclePorts(
             sink=self.sink,
             sender=self.sender,
+            events_queue_url=EVENTS,
             quarantine_queue_url=QUEUE,
+            signing_key=lambda: b"a key",
             log=lambda e, **f: self.logged.append((e, f)),
             measure=self.measured.extend,
         )
@@ -80,6 +83,17 @@ def test_an_unreadable_change_that_cannot_be_kept_comes_again_with_its_batch() -
     assert world.told == []
     world.closed = False
     assert world.publish(accepted(1), UNREADABLE[0]) == 2
+
+
+def test_facts_that_the_events_queue_does_not_accept_come_again_too() -> None:
+    world = World()
+    world.closed = True
+    with pytest.raises(FactsNotPublished, match="2 of 2 facts were not accepted by the events queue"):
+        world.publish(accepted(1))
+    assert world.measured == []
+    world.closed = False
+    assert world.publish(accepted(1)) == 2
+    assert [message.group for message in world.sender.drain(EVENTS)] == ["t-0001"] * 2
 
 
 @pytest.mark.parametrize("name", ["TaskAccepted", "TaskParked"])

@@ -224,5 +224,5 @@ def test_failures_and_lost_attempts_give_everything_back() -> None:
         world.dispatcher.sender.drain("queue/agent/one")
         world.clock.advance(31_000)
         world.dispatcher.sweep()
-    assert {world.dispatcher.status(task_id) for task_id in [*failing, lost]} == {"FAILED"}
+    assert {world.dispatcher.status(task_id) for task_id in [*failing, lost]} == {"DEAD_LETTERED"}
     world.assert_all_given_back()

@@ -92,14 +92,15 @@ def test_a_failing_attempt_is_retried_after_its_backoff() -> None:
     assert nothing_is_held(dispatcher)
 
 
-def test_a_task_that_fails_every_time_ends_failed_with_its_error() -> None:
+@pytest.mark.parametrize(("exhausted", "status"), [("dead-letter", "DEAD_LETTERED"), ("fail", "FAILED")])
+def test_a_task_that_fails_every_time_ends_as_its_policy_says_with_its_error(exhausted: str, status: str) -> None:
     dispatcher = a_dispatcher()
-    task_id = dispatcher.submit(payload={"failures": 99}, retry={"max_attempts": 2})
+    task_id = dispatcher.submit(payload={"failures": 99}, retry={"max_attempts": 2, "exhausted": exhausted})
     dispatcher.run_until_idle()
     dispatcher.advance(10)
     stored = dispatcher.task(task_id)
     assert stored is not None
-    assert (stored["status"], stored["epoch"]) == ("FAILED", 2)
+    assert (stored["status"], stored["epoch"]) == (status, 2)
     assert msgspec.json.decode(str(stored["error"]))["error_type"] == "RuntimeError"
     assert nothing_is_held(dispatcher)
 

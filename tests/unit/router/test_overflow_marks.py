@@ -11,7 +11,7 @@ from pushlane.model.ids import keyed_task_id
 from pushlane.ports import Table, Update, Write
 from pushlane.state import keys
 from pushlane.testing import InMemoryDispatcher
-from pushlane.testing.dispatcher import WAKEUPS
+from pushlane.testing.deliveries import WAKEUPS
 from tests.unit.router.faults import Beside, FailAt
 from tests.unit.router.two_pools import HOME, OTHER, TENANTS, a_dispatcher, marked, put, taken, used
 

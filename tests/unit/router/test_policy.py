@@ -16,7 +16,7 @@ from pushlane.router.policy import CACHE_MS, PolicyDirectory
 from pushlane.state.keys import policy_key, policy_revision_key
 from pushlane.state.policies import PolicyChange, current_revision, policy_history, set_policy
 from pushlane.testing import InMemoryDispatcher, sqs_event, submit_envelope
-from pushlane.testing.dispatcher import INTAKE
+from pushlane.testing.deliveries import INTAKE
 from tests.unit.model.json_schema import accepts
 from tests.unit.model.test_events import schema
 from tests.unit.values import NOW
@@ -254,7 +254,7 @@ def test_submissions_beside_it_are_taken() -> None:
 def test_a_submission_of_the_bus_is_still_one() -> None:
     event = {"id": "e-1", "detail-type": "SubmitTask", "detail": submit_envelope()}
     record = record_of_sqs({"messageId": "m-1", "body": json.dumps(event)})
-    assert (record.detail_type, record.source.door) == ("SubmitTask", "eventbridge")
+    assert (record.name, record.source.door) == ("SubmitTask", "eventbridge")
 
 
 def test_the_event_s_schema_takes_what_the_router_takes() -> None:

@@ -211,4 +211,4 @@ def test_an_order_for_an_attempt_that_ends_in_the_same_turn_is_not_given() -> No
     waiter = put(dispatcher, "waiter", tier="critical", deadline_ms=now_ms + 70_000, estimate={"runtime_seconds": 10})
     dispatcher.clock.advance(58_000)
     dispatcher.run_until_idle()
-    assert dispatcher.statuses(victim.task_id, waiter) == ["FAILED", "DISPATCHED"]
+    assert dispatcher.statuses(victim.task_id, waiter) == ["DEAD_LETTERED", "DISPATCHED"]

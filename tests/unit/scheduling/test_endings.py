@@ -7,7 +7,7 @@ import pytest
 
 from pushlane.model.attempt import Hold, Outcome, OutcomeKind, Throttled, Usage
 from pushlane.model.policy import Policy, Rate, RateUnit, SlotsOf
-from pushlane.model.task import DeadlineKind, RetryPolicy
+from pushlane.model.task import DeadlineKind, RetryPolicy, Status
 from pushlane.scheduling.decisions import Block, Complete, Fail, Park, ParkReason, Repush, Retry
 from pushlane.scheduling.endings import PUSHES_MAX, ending
 from pushlane.scheduling.lineup import START_LEASE_MS
@@ -65,7 +65,7 @@ def test_an_expired_lease_is_pushed_again_if_never_started_and_else_retried(
 def test_a_lost_attempt_of_a_task_without_tries_left_fails_for_good() -> None:
     decision = ending(an_expiry(attempt=an_attempt(runner="r"), retry=RetryPolicy(max_attempts=1)), NOW)
     assert isinstance(decision, Fail)
-    assert (decision.error.error_type, decision.expired) == ("LeaseExpired", False)
+    assert (decision.error.error_type, decision.status) == ("LeaseExpired", Status.DEAD_LETTERED)
 
 
 @pytest.mark.parametrize("kind", [OutcomeKind.FAILED, OutcomeKind.YIELDED])
@@ -97,7 +97,7 @@ def test_a_retry_that_would_come_after_its_hard_deadline_expires_instead() -> No
     hard: dict[str, Any] = {"deadline_ms": NOW + 30_100, "deadline_kind": DeadlineKind.HARD}
     decision = ending(an_end(FAILED, **hard), NOW)
     assert isinstance(decision, Fail)
-    assert decision.expired
+    assert decision.status is Status.EXPIRED
 
 
 @pytest.mark.parametrize("kind", [OutcomeKind.FAILED, OutcomeKind.YIELDED])

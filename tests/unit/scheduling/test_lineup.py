@@ -5,7 +5,7 @@ import pytest
 
 from pushlane.model.policy import Policy, TenantPolicy, TierPolicy
 from pushlane.model.task import Tier
-from pushlane.scheduling.decisions import Expire
+from pushlane.scheduling.decisions import Drop
 from pushlane.scheduling.plan import plan
 from pushlane.scheduling.snapshot import AccountView, TierView
 from tests.unit.scheduling.situations import (
@@ -176,13 +176,13 @@ def test_late_work_is_shared_by_tenants_in_a_virtual_time_of_its_own() -> None:
 def test_an_arrival_whose_hard_deadline_is_impossible_expires_whatever_is_free(slots: int) -> None:
     arrival = an_arrival(1, **HARD_LATE)
     decided = plan(a_pool(an_agent(slots=1, used=1 - slots)), [arrival], NOW).decisions
-    assert decided == (Expire(entry=arrival.entry, origin=arrival),)
+    assert decided == (Drop(entry=arrival.entry, origin=arrival),)
 
 
 def test_a_waiting_task_with_a_hard_deadline_expires_when_its_turn_comes_too_late() -> None:
     lane = a_late_line("a", 1, **HARD_LATE)
     decided = plan(a_pool(an_agent(), lanes=[lane, a_late_line("b", 2)]), [], NOW).decisions
-    assert [type(one).__name__ for one in decided] == ["Dispatch", "Expire"]
+    assert [type(one).__name__ for one in decided] == ["Dispatch", "Drop"]
     assert dispatched(a_pool(an_agent(), lanes=[lane, a_late_line("b", 2)])) == [2]
 
 

@@ -15,10 +15,10 @@ from pushlane.model.agent import Agent, AgentStatus
 from pushlane.model.attempt import OutcomeKind
 from pushlane.model.policy import Policy, Rate, TaskTypePolicy
 from pushlane.model.task import Tier
-from pushlane.scheduling.decisions import Complete, Dispatch, Expire, Park, ParkReason, Retry
+from pushlane.scheduling.decisions import Complete, Dispatch, Drop, Park, ParkReason, Retry
 from pushlane.scheduling.lineup import START_LEASE_MS
 from pushlane.scheduling.plan import plan
-from pushlane.scheduling.snapshot import Arrival, DeadlineDue, Input, LaneState, RetryDue, RetryState
+from pushlane.scheduling.snapshot import Arrival, DeadlineDue, Input, LaneState, Ready, RetryState
 from tests.unit.scheduling.situations import (
     HARD_LATE,
     a_late_line,
@@ -138,14 +138,14 @@ def test_a_retry_waits_for_its_backoff_and_is_then_like_any_waiting_task() -> No
     [retry] = plan(a_pool(an_agent(used=1)), [a_failure(1)], NOW).decisions
     assert isinstance(retry, Retry)
     assert NOW + 500 <= retry.due_ms <= NOW + 1_000
-    [again] = dispatches(a_pool(an_agent()), [RetryDue(retry.entry, retry.due_ms)], retry.due_ms)
+    [again] = dispatches(a_pool(an_agent()), [Ready(retry.entry, due_ms=retry.due_ms)], retry.due_ms)
     assert again.epoch == 2
 
 
 def test_a_task_whose_hard_deadline_is_due_expires_and_is_not_dispatched_from_its_lane() -> None:
     entry = an_entry(1, **HARD_LATE)
     decided = plan(a_pool(an_agent(), lanes=[a_late_line("atlas", 1, **HARD_LATE)]), [DeadlineDue(entry)], NOW)
-    assert decided.decisions == (Expire(entry=entry, origin=DeadlineDue(entry)),)
+    assert decided.decisions == (Drop(entry=entry, origin=DeadlineDue(entry)),)
 
 
 def test_without_dispatch_everything_parks_and_a_turn_follows_at_once() -> None:

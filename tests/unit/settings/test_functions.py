@@ -12,11 +12,19 @@ from pushlane.settings.functions import (
     LifecycleSettings,
     RegistrySettings,
     RouterSettings,
+    StreamerSettings,
     SweepSettings,
 )
 from pushlane.settings.stage import STAGES, Stage, stage_config
 
-EVERY: list[type] = [RouterSettings, SweepSettings, LifecycleSettings, RegistrySettings, AgentSettings]
+EVERY: list[type] = [
+    RouterSettings,
+    SweepSettings,
+    LifecycleSettings,
+    StreamerSettings,
+    RegistrySettings,
+    AgentSettings,
+]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,7 +43,9 @@ def filled(kind: type, *, flag: bool = True) -> Any:
     odd = ["", "a b", "${Token[TOKEN.7]}", "true", "é=;"]
     names = [field.name for field in dataclasses.fields(kind)]
     types = {field.name: field.type for field in dataclasses.fields(kind)}
-    values = {n: flag if types[n] in (bool, "bool") else f"{n}-{odd[i % 5]}" for i, n in enumerate(names)}
+    values: dict[str, object] = {n: f"{n}-{odd[i % 5]}" for i, n in enumerate(names)}
+    values |= {n: flag for n in names if types[n] in (bool, "bool")}
+    values |= {n: i for i, n in enumerate(names) if types[n] in (int, "int")}
     return kind(**values)
 
 

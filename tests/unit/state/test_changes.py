@@ -5,27 +5,40 @@ from typing import Any
 import msgspec
 import pytest
 
-from pushlane.model.attempt import ErrorDetail, Hold, OutcomeKind
+from pushlane.model.attempt import ErrorDetail, Hold, OutcomeKind, Waited
 from pushlane.model.task import TRANSITIONS, DeadlineKind, Status
 from pushlane.ports import Absent, Delete, Equals, Item, Key, Missing, Present, Put, Table, Update, Write
 from pushlane.scheduling.decisions import (
     Block,
     Complete,
     Decision,
-    Expire,
+    Drop,
     Fail,
     FromLane,
+    GiveBack,
     Park,
     ParkReason,
     Preempt,
     Repush,
     Retry,
+    Suspend,
 )
 from pushlane.scheduling.entry import Entry
-from pushlane.scheduling.snapshot import Arrival, DeadlineDue, Finished, LeaseExpired, RetryDue, Running
+from pushlane.scheduling.snapshot import (
+    Arrival,
+    DeadlineDue,
+    Ended,
+    Finished,
+    GivesBack,
+    Ready,
+    Running,
+    Withdraw,
+)
 from pushlane.state import keys
-from pushlane.state.changes import RETENTION_SECONDS, own_operations
+from pushlane.state.changes import own_operations
+from pushlane.state.dead import bring_back, give_up
 from pushlane.state.items import attempt_of, entry_of_item
+from pushlane.state.transitions import RETENTION_SECONDS
 from tests.unit.values import (
     NOW,
     POOL,
@@ -44,9 +57,12 @@ ERROR = ErrorDetail(error_type="Boom", message="boom")
 FINISHED = msgspec.structs.replace(a_finish(), epoch=2)
 FAILED = msgspec.structs.replace(FINISHED, outcome=an_outcome(OutcomeKind.FAILED))
 YIELDED = msgspec.structs.replace(FINISHED, outcome=an_outcome(OutcomeKind.YIELDED, checkpoint={"page": 7}))
+SUSPENDED = msgspec.structs.replace(FINISHED, outcome=an_outcome(OutcomeKind.SUSPENDED, checkpoint={"page": 7}))
 EXPIRED = an_expiry(attempt=an_attempt(epoch=2, runner="call"))
+SILENT_IN_A_WAIT = an_expiry(attempt=an_attempt(epoch=2, runner="call", waited=Waited(gave_back=1)))
+PINNED = msgspec.structs.replace(an_entry(epoch=2), runner="call")
 ARRIVAL = an_arrival()
-DUE = RetryDue(an_entry(epoch=2), NOW - 5)
+DUE = Ready(an_entry(epoch=2), due_ms=NOW - 5)
 HARD: dict[str, Any] = {"deadline_ms": NOW + 60_000, "deadline_kind": DeadlineKind.HARD}
 
 
@@ -54,13 +70,36 @@ def from_lane(epoch: int = 0, **changed: Any) -> Entry:
     return an_entry(epoch=epoch, **changed)
 
 
-def a_retry(ended: Finished | LeaseExpired) -> Retry:
-    return Retry(ended=ended, entry=an_entry(epoch=2), due_ms=NOW + 9, error=ERROR)
+def a_retry(ended: Ended, **changed: Any) -> Retry:
+    return Retry(ended=ended, entry=an_entry(epoch=2), due_ms=NOW + 9, error=ERROR, **changed)
 
 
-def a_yield(**changed: Any) -> Park:
+def a_death(ended: Ended) -> Fail:
+    return Fail(ended=ended, error=ERROR, status=Status.DEAD_LETTERED, entry=an_entry(epoch=2))
+
+
+def held_back(before: Status, **changed: Any) -> Ready:
+    return Ready(an_entry(**changed), before, since_ms=NOW - 40)
+
+
+def withdrawn(before: Status, status: Status) -> Drop:
+    """A task without an attempt that is cancelled, or whose parents failed."""
+    gone = Withdraw(an_entry(), before, status, ERROR)
+    return Drop(entry=gone.entry, origin=gone, status=status, error=ERROR)
+
+
+def missed(before: Status) -> Drop:
+    return Drop(entry=an_entry(), origin=DeadlineDue(an_entry(), before))
+
+
+def a_yield(ended: Finished = YIELDED, **changed: Any) -> Park:
     entry = msgspec.structs.replace(an_entry(epoch=2, **changed), uncounted=1)
-    return Park(entry=entry, block=Block(ParkReason.PRIORITY), origin=YIELDED)
+    return Park(entry=entry, block=Block(ParkReason.PRIORITY), origin=ended)
+
+
+def waited(ended: Finished) -> Finished:
+    """It ended while it held nothing: its reservation was given back for its first wait."""
+    return msgspec.structs.replace(ended, waited=Waited(gave_back=1))
 
 
 MOVES: list[tuple[Decision, Status, int, Status]] = [
@@ -73,10 +112,41 @@ MOVES: list[tuple[Decision, Status, int, Status]] = [
     (a_retry(EXPIRED), Status.DISPATCHED, 2, Status.RETRYING),
     (Fail(ended=FAILED, error=ERROR), Status.DISPATCHED, 2, Status.FAILED),
     (Fail(ended=EXPIRED, error=ERROR), Status.DISPATCHED, 2, Status.FAILED),
-    (Fail(ended=FAILED, error=ERROR, expired=True), Status.DISPATCHED, 2, Status.EXPIRED),
-    (Expire(entry=an_entry(), origin=FromLane()), Status.PARKED, 0, Status.EXPIRED),
-    (Expire(entry=an_entry(), origin=DeadlineDue(an_entry())), Status.PARKED, 0, Status.EXPIRED),
-    (Expire(entry=DUE.entry, origin=DUE), Status.RETRYING, 2, Status.EXPIRED),
+    (Fail(ended=FAILED, error=ERROR, status=Status.EXPIRED), Status.DISPATCHED, 2, Status.EXPIRED),
+    (Drop(entry=an_entry(), origin=FromLane()), Status.PARKED, 0, Status.EXPIRED),
+    (Drop(entry=an_entry(), origin=DeadlineDue(an_entry())), Status.PARKED, 0, Status.EXPIRED),
+    (Drop(entry=DUE.entry, origin=DUE), Status.RETRYING, 2, Status.EXPIRED),
+    (a_death(FAILED), Status.DISPATCHED, 2, Status.DEAD_LETTERED),
+    (Fail(ended=FAILED, error=ERROR, status=Status.CANCELLED), Status.DISPATCHED, 2, Status.CANCELLED),
+    (Suspend(ended=SUSPENDED, entry=an_entry(epoch=2), due_ms=NOW + 9), Status.DISPATCHED, 2, Status.SUSPENDED),
+    *((dispatch_of(held_back(before)), before, 0, Status.DISPATCHED) for before in (Status.BLOCKED, Status.SUSPENDED)),
+    *((park_of(held_back(before)), before, 0, Status.PARKED) for before in (Status.BLOCKED, Status.SUSPENDED)),
+    *((missed(before), before, 0, Status.EXPIRED) for before in (Status.BLOCKED, Status.SUSPENDED)),
+    *(
+        (withdrawn(before, Status.CANCELLED), before, 0, Status.CANCELLED)
+        for before in (Status.BLOCKED, Status.SUSPENDED, Status.PARKED, Status.RETRYING)
+    ),
+    (withdrawn(Status.BLOCKED, Status.FAILED), Status.BLOCKED, 0, Status.FAILED),
+    (GiveBack(gives=GivesBack(an_attempt(epoch=2, runner="call"))), Status.DISPATCHED, 2, Status.WAITING),
+]
+# It gave everything back, and has not asked for it again.
+IN_A_WAIT: list[tuple[Decision, Status]] = [
+    (dispatch_of(msgspec.structs.replace(held_back(Status.WAITING, epoch=2), entry=PINNED)), Status.DISPATCHED),
+    (a_yield(waited(YIELDED)), Status.PARKED),
+    (a_retry(SILENT_IN_A_WAIT), Status.RETRYING),
+    (Complete(finished=waited(FINISHED)), Status.SUCCEEDED),
+    (Suspend(ended=waited(SUSPENDED), entry=an_entry(epoch=2), due_ms=NOW + 9), Status.SUSPENDED),
+    (a_death(SILENT_IN_A_WAIT), Status.DEAD_LETTERED),
+    (Fail(ended=waited(FAILED), error=ERROR), Status.FAILED),
+    (Fail(ended=SILENT_IN_A_WAIT, error=ERROR, status=Status.EXPIRED), Status.EXPIRED),
+    (Fail(ended=SILENT_IN_A_WAIT, error=ERROR, status=Status.CANCELLED), Status.CANCELLED),
+]
+# What is brought back or given up is no decision of a turn: `pushlane.state.dead`.
+AT_REST = {"ended_at_ms": NOW - 9}
+OF_THE_DEAD: list[tuple[Write, Status]] = [
+    (bring_back(an_entry(epoch=2), POOL, AT_REST, NOW, NOW)[0], Status.RETRYING),
+    (give_up(an_entry(epoch=2), POOL, AT_REST, Status.FAILED, ERROR, NOW)[0], Status.FAILED),
+    (give_up(an_entry(epoch=2), POOL, AT_REST, Status.CANCELLED, ERROR, NOW)[0], Status.CANCELLED),
 ]
 
 
@@ -102,8 +172,26 @@ def test_every_change_of_a_task_is_fenced_by_its_status_and_epoch(
     assert update.set["status"] == after.value
 
 
+@pytest.mark.parametrize(("decision", "after"), IN_A_WAIT)
+def test_what_befalls_an_attempt_that_holds_nothing_is_fenced_by_its_not_asking_again(
+    decision: Decision, after: Status
+) -> None:
+    update = task_update(decision)
+    assert update.conditions == (Equals("status", "WAITING"), Equals("epoch", 2), Missing("waits_at"))
+    assert update.set["status"] == after.value
+
+
+@pytest.mark.parametrize(("update", "after"), OF_THE_DEAD)
+def test_the_dead_are_brought_back_or_given_up_under_the_same_fence(update: Write, after: Status) -> None:
+    assert isinstance(update, Update)
+    assert update.conditions == (Equals("status", "DEAD_LETTERED"), Equals("epoch", 2))
+    assert update.set["status"] == after.value
+
+
 def test_together_they_make_every_transition_of_the_table() -> None:
     made = {(before, after) for _, before, _, after in MOVES}
+    made |= {(Status.WAITING, after) for _, after in IN_A_WAIT}
+    made |= {(Status.DEAD_LETTERED, after) for _, after in OF_THE_DEAD}
     assert made == {(before, after) for before, to in TRANSITIONS.items() for after in to}
 
 
@@ -112,7 +200,7 @@ def test_together_they_make_every_transition_of_the_table() -> None:
     [
         (dispatch_of(ARRIVAL), "DISPATCHED", 1),
         (park_of(ARRIVAL), "PARKED", 0),
-        (Expire(entry=ARRIVAL.entry, origin=ARRIVAL), "EXPIRED", 0),
+        (Drop(entry=ARRIVAL.entry, origin=ARRIVAL), "EXPIRED", 0),
     ],
 )
 def test_a_new_task_is_put_only_if_there_is_none(decision: Decision, status: str, epoch: int) -> None:
@@ -124,7 +212,7 @@ def test_a_new_task_is_put_only_if_there_is_none(decision: Decision, status: str
 
 @pytest.mark.parametrize("origin", [ARRIVAL, from_lane(), DUE])
 def test_a_dispatch_reserves_under_a_new_epoch_and_only_if_no_attempt_is_live(
-    origin: Arrival | Entry | RetryDue,
+    origin: Arrival | Entry | Ready,
 ) -> None:
     decision = dispatch_of(origin, holds=(Hold("llm-tpm", 500, 1),), charged=True, cost_ms=77)
     reservation = operations(decision)[1]
@@ -153,11 +241,11 @@ DELAYED = keys.delayed_key(POOL, NOW - 5, "t-0001")
         (dispatch_of(from_lane()), [ENTRY]),
         (dispatch_of(DUE), [DELAYED]),
         (park_of(DUE), [DELAYED]),
-        (Expire(entry=DUE.entry, origin=DUE), [DELAYED]),
-        (Expire(entry=an_entry(), origin=FromLane()), [ENTRY]),
+        (Drop(entry=DUE.entry, origin=DUE), [DELAYED]),
+        (Drop(entry=an_entry(), origin=FromLane()), [ENTRY]),
         (dispatch_of(HARD_ENTRY), [keys.entry_key(POOL, HARD_ENTRY), keys.expiry_key(POOL, HARD_ENTRY)]),
         (
-            Expire(entry=HARD_ENTRY, origin=DeadlineDue(HARD_ENTRY)),
+            Drop(entry=HARD_ENTRY, origin=DeadlineDue(HARD_ENTRY)),
             [keys.entry_key(POOL, HARD_ENTRY), keys.expiry_key(POOL, HARD_ENTRY)],
         ),
     ],
@@ -175,7 +263,7 @@ def test_what_parks_stands_in_its_lane_and_a_hard_deadline_beside_the_delayed(
 ) -> None:
     decisions: dict[str, Park] = {
         "arrival": park_of(an_arrival(**changed)),
-        "retry": park_of(RetryDue(an_entry(epoch=2, **changed), NOW - 5)),
+        "retry": park_of(Ready(an_entry(epoch=2, **changed), due_ms=NOW - 5)),
         "yield": a_yield(**changed),
     }
     parked = decisions[kind]
@@ -203,7 +291,8 @@ def test_an_order_to_yield_is_written_on_both_and_only_if_neither_moved() -> Non
         keys.attempt_key(POOL, "t-0009"),
         {"order_for": "t-0001", "order": "preempt"},
     )
-    assert ordered.conditions == (Equals("epoch", 3), Missing("order_for"), Missing("outcome_digest"))
+    still = (Equals("epoch", 3), Missing("order"), Missing("outcome_digest"), Missing("gave_back"))
+    assert ordered.conditions == still
     assert marked == Update(ENTRY, set={"victim": "t-0009"}, conditions=AS_SEEN)
 
 
@@ -220,9 +309,9 @@ def test_an_order_for_a_task_with_a_hard_deadline_is_known_where_it_expires() ->
 
 
 @pytest.mark.parametrize("origin", [from_lane(), DUE])
-def test_a_new_attempt_sheds_the_times_of_the_last_one(origin: Entry | RetryDue) -> None:
+def test_a_new_attempt_sheds_the_times_of_the_last_one(origin: Entry | Ready) -> None:
     gone = task_update(dispatch_of(origin)).remove
-    assert set(gone) == {"due_ms", "park_reason", "started_at_ms", "finished_at_ms"}
+    assert set(gone) == {"due_ms", "waits_at", "awaits", "park_reason", "started_at_ms", "finished_at_ms"}
 
 
 @pytest.mark.parametrize(
@@ -230,7 +319,7 @@ def test_a_new_attempt_sheds_the_times_of_the_last_one(origin: Entry | RetryDue)
     [
         Complete(finished=FINISHED),
         Fail(ended=EXPIRED, error=ERROR),
-        Expire(entry=an_entry(), origin=FromLane()),
+        Drop(entry=an_entry(), origin=FromLane()),
     ],
 )
 def test_an_end_is_kept_for_its_time_and_then_forgotten(decision: Decision) -> None:
@@ -247,9 +336,9 @@ def test_a_push_that_is_repeated_holds_only_for_the_lease_that_was_read_and_if_n
 
 
 def test_a_transition_that_the_table_does_not_have_cannot_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pushlane.state.changes.TRANSITIONS", {status: frozenset[Status]() for status in Status})
+    monkeypatch.setattr("pushlane.state.transitions.TRANSITIONS", {status: frozenset[Status]() for status in Status})
     with pytest.raises(ValueError, match="cannot go from PARKED to DISPATCHED"):
         own_operations(dispatch_of(from_lane()), POOL, NOW)
-    monkeypatch.setattr("pushlane.state.changes.ENTRY_STATES", frozenset[Status]())
+    monkeypatch.setattr("pushlane.state.transitions.ENTRY_STATES", frozenset[Status]())
     with pytest.raises(ValueError, match="cannot begin as PARKED"):
         own_operations(park_of(ARRIVAL), POOL, NOW)

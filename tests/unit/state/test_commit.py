@@ -4,13 +4,14 @@ from typing import Any
 
 import pytest
 
-from pushlane.model.attempt import OutcomeKind
-from pushlane.model.task import Tier
-from pushlane.ports import AtLeast, AtMost, Delete, Equals, Key, Missing, Put, Table, Update, Write
+from pushlane.model.attempt import Order, OutcomeKind
+from pushlane.model.task import Status, Tier
+from pushlane.ports import AnyOf, AtLeast, AtMost, Delete, Equals, Key, Missing, Put, Table, Update, Write
 from pushlane.scheduling.decisions import (
     Complete,
     Decision,
     Dispatch,
+    Fail,
     Plan,
     Retry,
 )
@@ -177,8 +178,8 @@ def test_payloads_are_weighed_so_that_a_transaction_stays_under_four_megabytes()
 
 def test_an_end_is_fenced_by_the_runners_own_word_or_by_the_exact_lease_that_ran_out() -> None:
     [ended] = deletes(compiled(a_pool(), a_completion()))
-    assert [type(one).__name__ for one in ended.conditions] == ["Equals"] * 3
     assert {one.name for one in ended.conditions if isinstance(one, Equals)} == {"epoch", "runner", "outcome_digest"}
+    assert ended.conditions[3:] == (Missing("gave_back"),)
     attempt = an_attempt(runner="call")
     expired = an_expiry(attempt=attempt)
     retry = Retry(ended=expired, entry=an_entry(epoch=1), due_ms=NOW + 9, error=error())
@@ -187,7 +188,15 @@ def test_an_end_is_fenced_by_the_runners_own_word_or_by_the_exact_lease_that_ran
         Equals("epoch", 1),
         Equals("lease_until_ms", attempt.lease_until_ms),
         Missing("outcome_digest"),
+        AnyOf((Missing("order"), Equals("order", "preempt"))),
+        Missing("gave_back"),
     )
+
+
+def test_a_lease_that_ended_after_a_cancel_is_fenced_by_what_was_read_of_it() -> None:
+    expired = an_expiry(attempt=an_attempt(runner="call", order=Order.CANCEL))
+    [reclaimed] = deletes(compiled(a_pool(), Fail(ended=expired, error=error(), status=Status.CANCELLED)))
+    assert all(not isinstance(one, AnyOf) for one in reclaimed.conditions)
 
 
 def deletes(commit: Commit) -> list[Delete]:

@@ -158,4 +158,4 @@ def test_any_plan_is_committed_whole_and_leaves_every_counter_true(
         pending = [one for one in pending if one not in settled]
     assert not pending
     statuses = {item.attributes["status"] for item in store.items(Table.TASKS) if item.key.sk == "TASK"}
-    assert statuses <= {"PARKED", "DISPATCHED", "RETRYING", "SUCCEEDED", "FAILED", "EXPIRED"}
+    assert statuses <= {"PARKED", "DISPATCHED", "RETRYING", "SUCCEEDED", "FAILED", "DEAD_LETTERED", "EXPIRED"}

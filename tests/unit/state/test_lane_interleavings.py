@@ -14,7 +14,7 @@ from pushlane.inmemory import InMemoryItemStore, ManualClock
 from pushlane.model.policy import Policy
 from pushlane.model.task import Tier
 from pushlane.ports import Table, TransactionCancelled, Write
-from pushlane.scheduling.decisions import Decision, Expire, FromLane, Plan
+from pushlane.scheduling.decisions import Decision, Drop, FromLane, Plan
 from pushlane.scheduling.entry import entry_of
 from pushlane.scheduling.snapshot import Arrival, PoolSnapshot
 from pushlane.state.commit import compile_plan
@@ -123,7 +123,7 @@ class Lanes(RuleBasedStateMachine):
 
     def _commit(self, looked: Looked, taken: int) -> None:
         decisions: list[Decision] = [
-            Expire(entry=entry, origin=FromLane())
+            Drop(entry=entry, origin=FromLane())
             for lane in looked.snapshot.lanes
             for entry in (*lane.on_time, *lane.late)[:taken]
         ]

@@ -10,7 +10,7 @@ from pushlane.model.policy import Policy, PoolPolicy, TierPolicy
 from pushlane.model.task import Tier
 from pushlane.ports import AnyOf, AtLeast, Equals, Missing, Update
 from pushlane.scheduling.books import Books
-from pushlane.scheduling.decisions import Expire, FromLane
+from pushlane.scheduling.decisions import Drop, FromLane
 from pushlane.scheduling.entry import Entry, LaneRef, lane_of
 from pushlane.scheduling.snapshot import (
     AccountView,
@@ -18,7 +18,7 @@ from pushlane.scheduling.snapshot import (
     LaneState,
     LaneView,
     PoolSnapshot,
-    RetryDue,
+    Ready,
     ShapeView,
 )
 from pushlane.state import keys
@@ -260,14 +260,14 @@ def test_no_more_than_a_few_lanes_are_corrected_in_one_commit() -> None:
 @pytest.mark.parametrize("origin", [FromLane(), DeadlineDue(an_entry())])
 def test_what_expires_leaves_its_lane_like_what_is_dispatched(origin: FromLane | DeadlineDue) -> None:
     situation = Situation(a_lane(*entries(1)))
-    situation._add(Expire(entry=an_entry(), origin=origin))
+    situation._add(Drop(entry=an_entry(), origin=origin))
     assert situation.operations()["lane"].add == {"depth": -1, "undated": -1, "revision": 1}
 
 
 def test_what_expires_from_a_lane_that_was_not_looked_at_leaves_it_listed() -> None:
     state = LaneState(depth=3, undated=2, turn_tag_ms=4, urgent_ms=5, late_tag_ms=6)
     situation = Situation(state=state)
-    situation._add(Expire(entry=an_entry(**LATE), origin=DeadlineDue(an_entry(**LATE))))
+    situation._add(Drop(entry=an_entry(**LATE), origin=DeadlineDue(an_entry(**LATE))))
     update = situation.operations()["lane"]
     assert (update.add, update.remove) == ({"depth": -1, "revision": 1}, ())
 
@@ -275,8 +275,8 @@ def test_what_expires_from_a_lane_that_was_not_looked_at_leaves_it_listed() -> N
 def test_a_turn_that_decides_nothing_about_lanes_writes_none() -> None:
     situation = Situation()
     situation._add(dispatch_of(an_arrival()))
-    situation._add(dispatch_of(RetryDue(an_entry(2, epoch=1), NOW)))
-    situation._add(Expire(entry=an_entry(3), origin=an_arrival(3)))
+    situation._add(dispatch_of(Ready(an_entry(2, epoch=1), due_ms=NOW)))
+    situation._add(Drop(entry=an_entry(3), origin=an_arrival(3)))
     assert situation.operations() == {}
     assert situation.ledger.touched == []
 

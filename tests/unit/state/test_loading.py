@@ -20,7 +20,13 @@ from pushlane.scheduling.snapshot import (
     WakeView,
 )
 from pushlane.state import keys
-from pushlane.state.items import entry_attributes, new_attempt_attributes, new_task_attributes, outcome_attributes
+from pushlane.state.items import (
+    entry_attributes,
+    new_attempt_attributes,
+    new_task_attributes,
+    outcome_attributes,
+    task_of,
+)
 from pushlane.state.loading import (
     DUE_MAX,
     PoolItems,
@@ -29,7 +35,7 @@ from pushlane.state.loading import (
     load_limits,
     load_pool,
     load_retry_states,
-    load_tasks,
+    load_task_items,
 )
 from tests.unit.state.worlds import POLICY, build, look, park
 from tests.unit.values import (
@@ -233,8 +239,9 @@ def test_tasks_and_attempts_are_read_by_their_ids() -> None:
         store.write(Put(keys.task_key(task.task_id), new_task_attributes(task, Status.PARKED, 0)))
     store.write(Put(keys.attempt_key(POOL, "t-0001"), new_attempt_attributes(an_attempt(1))))
     calls.calls.clear()
-    assert load_tasks(store, ["t-0001", "t-0001", "t-9999"]) == {"t-0001": many(2)[1]}
-    assert load_tasks(store, []) == {}
+    found = load_task_items(store, ["t-0001", "t-0001", "t-9999"])
+    assert {task_id: task_of(stored) for task_id, stored in found.items()} == {"t-0001": many(2)[1]}
+    assert load_task_items(store, []) == {}
     assert load_attempt(store, POOL, "t-0001") == an_attempt(1)
     assert load_attempt(store, POOL, "t-0002") is None
     assert calls.calls == ["get"] * 3
@@ -265,7 +272,7 @@ def delay(store: InMemoryItemStore, number: int, due_ms: int) -> None:
 
 def test_nothing_is_due_in_an_empty_pool() -> None:
     due = load_due(due_store(), POOL, NOW)
-    assert (due.attempts, due.retries, due.expired, due.next_due_ms) == ((), (), (), None)
+    assert (due.attempts, due.ready, due.deadlines, due.next_due_ms) == ((), (), (), None)
 
 
 def test_what_has_expired_is_due_oldest_first_and_the_rest_says_when() -> None:
@@ -277,7 +284,7 @@ def test_what_has_expired_is_due_oldest_first_and_the_rest_says_when() -> None:
     due = load_due(store, POOL, NOW)
     assert [attempt.task_id for attempt in due.attempts] == ["t-0002", "t-0001"]
     assert [attempt.outcome is not None for attempt in due.attempts] == [False, True]
-    assert [(at, entry.task_id, entry.epoch) for at, entry in due.retries] == [(NOW - 1, "t-0010", 1)]
+    assert [(one.due_ms, one.entry.task_id, one.entry.epoch) for one in due.ready] == [(NOW - 1, "t-0010", 1)]
     assert due.next_due_ms == NOW + 1
 
 
@@ -288,8 +295,8 @@ def test_a_hard_deadline_that_cannot_be_made_is_due_beside_the_retries() -> None
         store.write(Put(keys.expiry_key(POOL, entry), entry_attributes(entry)))
     delay(store, 10, NOW - 1)
     due = load_due(store, POOL, NOW)
-    assert [entry.task_id for entry in due.expired] == ["t-0000", "t-0001"]
-    assert [entry.task_id for _, entry in due.retries] == ["t-0010"]
+    assert [one.entry.task_id for one in due.deadlines] == ["t-0000", "t-0001"]
+    assert [one.entry.task_id for one in due.ready] == ["t-0010"]
     assert due.next_due_ms == NOW + 10_001
 
 
@@ -302,7 +309,7 @@ def test_no_more_is_due_at_once_than_a_turn_takes_and_the_rest_is_due_next(retri
         else:
             lease(store, number, NOW - 100 + number)
     due = load_due(store, POOL, NOW)
-    first = [entry.task_id for _, entry in due.retries] if retries else [a.task_id for a in due.attempts]
+    first = [one.entry.task_id for one in due.ready] if retries else [a.task_id for a in due.attempts]
     assert first == [f"t-{number:04d}" for number in range(DUE_MAX)]
     assert due.next_due_ms is not None
     assert NOW - 100 + DUE_MAX <= due.next_due_ms <= NOW

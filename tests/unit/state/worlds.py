@@ -18,7 +18,7 @@ from pushlane.scheduling.snapshot import (
     Input,
     LeaseExpired,
     PoolSnapshot,
-    RetryDue,
+    Ready,
     RetryState,
 )
 from pushlane.state import keys
@@ -133,7 +133,7 @@ def _keep(store: InMemoryItemStore, one: Live) -> None:
 
 def inputs_of(delayed: Sequence[Task], live: Sequence[Live], policy: Policy = POLICY) -> list[Input]:
     """What has happened to the delayed and to the live."""
-    due: list[Input] = [RetryDue(entry_of(task, policy, 1), NOW - 1) for task in delayed]
+    due: list[Input] = [Ready(entry_of(task, policy, 1), due_ms=NOW - 1) for task in delayed]
     return due + [_ended(one, policy) for one in live]
 
 

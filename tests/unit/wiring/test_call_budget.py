@@ -17,12 +17,15 @@ import pytest
 from lambdas.registry.handler import handler as registry_handler
 from lambdas.sweep.handler import handler as sweep_handler
 from pushlane.agent import TaskContext, agent
+from pushlane.model.events import Fact, FactData, FactMetadata, FactName
+from pushlane.router.lifecycle import timeline_messages
 from pushlane.settings.environment import environment
 from pushlane.settings.functions import (
     AgentSettings,
     LifecycleSettings,
     RegistrySettings,
     RouterSettings,
+    StreamerSettings,
     SweepSettings,
 )
 from pushlane.testing import sqs_event, submit_envelope
@@ -31,6 +34,7 @@ from pushlane.wiring.agents import lambda_handler
 from pushlane.wiring.lifecycle import build_lifecycle
 from pushlane.wiring.registry import build_registry
 from pushlane.wiring.router import build_router
+from pushlane.wiring.streamer import build_streamer
 from pushlane.wiring.sweep import build_sweep
 from tests.conformance.backends import create_tables, moto_backend
 
@@ -40,8 +44,13 @@ INTAKE = {"Query": 1, "TransactWriteItems": 1, "SendMessageBatch": 1}
 INTAKE_REMEMBERED = {"TransactWriteItems": 1, "SendMessageBatch": 1}
 AGENT = {"UpdateItem": 2, "SendMessageBatch": 1}
 RESULTS = {"Query": 2, "TransactWriteItems": 1}
-LIFECYCLE = {"PutEvents": 1}
-LIFECYCLE_OF_AN_END = {"PutEvents": 1, "PublishBatch": 1}
+LIFECYCLE = {"PutEvents": 1, "SendMessageBatch": 1}
+LIFECYCLE_OF_AN_END = {"PutEvents": 1, "PublishBatch": 1, "SendMessageBatch": 1}
+# A batch of the events queue: the heads of its tasks, and a transaction for each that has something new.
+STREAMER = {"GetItem": 1, "TransactWriteItems": 1}
+STREAMER_OF_SEVERAL = {"BatchGetItem": 1, "TransactWriteItems": 1}
+# A log that begins with its task's acceptance is not looked for.
+STREAMER_OF_A_NEW_TASK = {"TransactWriteItems": 1}
 # However many tasks: the directory of tenants and the revision of the policy, each once a second.
 TENANTS_READ = {"Query": 1}
 POLICY_READ = {"GetItem": 1}
@@ -91,10 +100,11 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
         tables = {table.value: name for table, name in create_tables(backend.client("dynamodb")).items()}
         sqs = backend.client("sqs")
         queues = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("agent", "results", "wakeups", "bad")}
+        queues["events"] = sqs.create_queue(QueueName="e.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
         secret = backend.client("secretsmanager").create_secret(Name="key", SecretString="x" * 64)["ARN"]
         bus = backend.client("events").create_event_bus(Name="facts")["EventBusArn"].rpartition("/")[2]
         topic = backend.client("sns").create_topic(Name="announcements")["TopicArn"]
-        named = {f"{name}_table": table for name, table in tables.items()}
+        named = {f"{name}_table": table for name, table in tables.items() if name != "events"}
         turns = {**named, "stage": "local", "claims_bucket": "claims", "wakeups_queue_url": queues["wakeups"]}
         for settings in (
             RouterSettings(
@@ -114,13 +124,21 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
                 attempts_table=tables["attempts"],
                 facts_bus_name=bus,
                 announcements_topic_arn=topic,
+                events_queue_url=queues["events"],
                 quarantine_queue_url=queues["bad"],
+                signing_secret_arn=secret,
+            ),
+            StreamerSettings(
+                stage="local", events_table=tables["events"], signing_secret_arn=secret, retention_seconds=60
             ),
             RegistrySettings(scheduler_table=tables["scheduler"], wakeups_queue_url=queues["wakeups"]),
             AgentSettings(
+                stage="local",
                 agent_id="one",
                 attempts_table=tables["attempts"],
                 results_queue_url=queues["results"],
+                events_queue_url=queues["events"],
+                intake_queue_urls="intake",
                 claims_bucket="claims",
             ),
         ):
@@ -134,7 +152,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
 
 
 def _forget_everything_built() -> None:
-    for cached in (build_router, build_sweep, build_lifecycle, build_registry):
+    for cached in (build_router, build_sweep, build_lifecycle, build_streamer, build_registry):
         cached.cache_clear()
     for make in (clients.dynamodb, clients.sqs, clients.events, clients.sns, clients.s3, clients.secretsmanager):
         make.cache_clear()
@@ -269,6 +287,8 @@ def test_the_lifecycle_publishes_a_batch_in_one_call_each(deployed: Deployed) ->
         {"eventSourceARN": arn, "dynamodb": {"Keys": {"pk": i["pk"], "sk": i["sk"]}, "NewImage": i}} for i in items
     ]
     assert build_lifecycle()({"Records": records}) == 2
+    assert deployed.counted() == {**LIFECYCLE, "GetSecretValue": 1}
+    assert build_lifecycle()({"Records": records}) == 2
     assert deployed.counted() == LIFECYCLE
     ended = {"status": {"S": "SUCCEEDED"}, "ended_at_ms": {"N": "1"}, "result": {"S": "{}"}}
     for record in records:
@@ -276,3 +296,28 @@ def test_the_lifecycle_publishes_a_batch_in_one_call_each(deployed: Deployed) ->
         record["dynamodb"]["NewImage"] = {**record["dynamodb"]["NewImage"], **ended}
     assert build_lifecycle()({"Records": records}) == 1
     assert deployed.counted() == LIFECYCLE_OF_AN_END
+
+
+def test_the_streamer_records_a_task_in_a_read_and_a_transaction(deployed: Deployed) -> None:
+    facts = [
+        Fact(
+            metadata=FactMetadata(name=name, fact_id=f"{name}-{task_id}", occurred_at_ms=1),
+            data=FactData(tenant_id="atlas", task_id=task_id),
+        )
+        for name, task_id in (
+            (FactName.TASK_PARKED, "t-1"),
+            (FactName.TASK_STARTED, "t-1"),
+            (FactName.TASK_PARKED, "t-2"),
+            (FactName.TASK_ACCEPTED, "t-3"),
+        )
+    ]
+    messages = [(f"m{n}", one.body) for n, one in enumerate(timeline_messages(facts, lambda: b"x" * 64))]
+    nothing_again: dict[str, Any] = {"batchItemFailures": []}
+    assert build_streamer().handle(sqs_event("events", messages[:1])) == nothing_again
+    assert deployed.counted() == {**STREAMER, "GetSecretValue": 1}
+    assert build_streamer().handle(sqs_event("events", messages[:2])) == nothing_again
+    assert deployed.counted() == STREAMER
+    assert build_streamer().handle(sqs_event("events", messages[:3])) == nothing_again
+    assert deployed.counted() == STREAMER_OF_SEVERAL
+    assert build_streamer().handle(sqs_event("events", messages[3:])) == nothing_again
+    assert deployed.counted() == STREAMER_OF_A_NEW_TASK

@@ -8,7 +8,7 @@ from msgspec import Struct
 from pushlane.client.records import TaskRecord
 from pushlane.local.demo.ledger import Ledger
 from pushlane.local.percentiles import Percentiles
-from pushlane.model.task import Status
+from pushlane.model.task import FAILURES, Status
 
 SUCCEEDED_SHARE_MIN: Final = 0.95
 _SHOWN_MAX: Final = 3
@@ -47,7 +47,7 @@ class TenantRow(Struct, frozen=True, kw_only=True):
 
 def lost(ledger: Ledger, observed: Observed) -> frozenset[str]:
     """Submitted tasks without exactly one terminal record."""
-    ended = {task_id for task_id, record in observed.records.items() if record.terminal}
+    ended = {task_id for task_id, record in observed.records.items() if record.at_rest}
     return frozenset(ledger.submitted.keys()) - (ended - observed.duplicate_effects)
 
 
@@ -61,12 +61,12 @@ def failed_on_purpose(ledger: Ledger, observed: Observed) -> list[OnPurpose]:
 
 
 def failed_unexpectedly(ledger: Ledger, observed: Observed) -> dict[str, str]:
-    """Tasks that failed and were not meant to, with the reason."""
+    """Tasks that failed or were dead-lettered and were not meant to, with the reason."""
     meant = {task_id for task_id, order in ledger.orders.items() if order.fails_because}
     return {
         task_id: _error(record) or record.status.value
         for task_id, record in observed.records.items()
-        if record.status is Status.FAILED and task_id not in meant
+        if record.status in FAILURES and task_id not in meant
     }
 
 
@@ -97,7 +97,7 @@ def succeeded(ledger: Ledger, observed: Observed) -> int:
 
 def unended(task_ids: Collection[str], observed: Observed) -> frozenset[str]:
     """Those of the tasks that have no terminal record."""
-    return frozenset(i for i in task_ids if i not in observed.records or not observed.records[i].terminal)
+    return frozenset(i for i in task_ids if i not in observed.records or not observed.records[i].at_rest)
 
 
 def problems(ledger: Ledger, observed: Observed) -> list[str]:

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_sqs import SQSClient
 
-TERMINAL: Final = {FactName.TASK_SUCCEEDED: Status.SUCCEEDED, FactName.TASK_FAILED: Status.FAILED}
+ENDS: Final = {
+    FactName.TASK_SUCCEEDED: Status.SUCCEEDED,
+    FactName.TASK_FAILED: Status.FAILED,
+    FactName.TASK_DEAD_LETTERED: Status.DEAD_LETTERED,
+}
 _BATCH: Final = 10
 
 
@@ -35,9 +39,9 @@ class TerminalFacts:
         self.statuses: dict[str, Status] = {}
 
     def add(self, fact: Fact) -> None:
-        if fact.data.task_id and fact.metadata.name in TERMINAL:
+        if fact.data.task_id and fact.metadata.name in ENDS:
             self._by_task.setdefault(fact.data.task_id, set()).add(fact.metadata.fact_id)
-            self.statuses[fact.data.task_id] = TERMINAL[fact.metadata.name]
+            self.statuses[fact.data.task_id] = ENDS[fact.metadata.name]
 
     def missing(self, task_ids: Collection[str]) -> frozenset[str]:
         """Tasks of which no end was published."""
@@ -100,7 +104,7 @@ def subscribed(session: "Session", bus_name: str) -> Iterator[FactsTap]:
 
 
 def _pattern() -> str:
-    return json.dumps({"source": [FACT_SOURCE], "detail-type": list(TERMINAL)})
+    return json.dumps({"source": [FACT_SOURCE], "detail-type": list(ENDS)})
 
 
 def _policy(queue_arn: str) -> str:

@@ -47,7 +47,7 @@ class Following:
 
     @property
     def pending(self) -> frozenset[str]:
-        ended = {task_id for task_id, status in self.statuses.items() if status.terminal}
+        ended = {task_id for task_id, status in self.statuses.items() if status.at_rest}
         return frozenset(self._expected.keys() - ended)
 
     @property

@@ -10,7 +10,7 @@ from pushlane.local.demo.account import Observed, TenantRow
 from pushlane.local.demo.ledger import Ledger
 from pushlane.local.percentiles import Percentiles
 from pushlane.local.pickup import PickupComparison
-from pushlane.model.task import Status
+from pushlane.model.task import FAILURES
 
 
 class Durations(Struct, frozen=True, kw_only=True):
@@ -27,7 +27,7 @@ def report(ledger: Ledger, observed: Observed, comparison: PickupComparison, dur
     return {
         "submitted": len(ledger.submitted),
         "succeeded": account.succeeded(ledger, observed),
-        "failed": sum(record.status is Status.FAILED for record in ended),
+        "failed": sum(record.status in FAILURES for record in ended),
         "lost": len(account.lost(ledger, observed)),
         "sent_twice": len(ledger.repeated),
         "chained": {"expected": len(chained), "ended": len(chained) - len(account.unended(chained, observed))},

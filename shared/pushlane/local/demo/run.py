@@ -142,7 +142,7 @@ class _Demonstration:
     def _observe(self, records: dict[str, TaskRecord], tap: FactsTap) -> Observed:
         """Look at the tables, queues and facts once nothing moves any more."""
         self._show.say("checking tables, queues and facts")
-        ended = [task_id for task_id, record in records.items() if record.terminal]
+        ended = [task_id for task_id, record in records.items() if record.at_rest]
         missing = tap.wait_for(ended, SETTLE_SECONDS)
         overview = self._overview
         idle(lambda: overview.live_reservations() == 0 and not any(agent.used for agent in overview.agents()))
