@@ -23,6 +23,8 @@ from pushlane.local.sessions import session_for
 from pushlane.ports import Item, Table
 from pushlane.state import keys
 from pushlane.state.items import number
+from pushlane.state.policies import PolicyChange
+from pushlane.state.policies import set_policy as store_policy
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGE = os.environ.get("PUSHLANE_STAGE", "local")
@@ -78,6 +80,12 @@ class Deployed:
     def nothing_is_held(self) -> bool:
         """No live attempt, and no agent has a used slot."""
         return not self.live_attempts() and all(number(item.attributes, "used") == 0 for item in self.agents())
+
+
+def set_policy(deployed: Deployed, document: dict[str, Any]) -> None:
+    """Make the document the current policy; a router goes by it within a second or two."""
+    change = PolicyChange(document=msgspec.json.encode(document), change_id=uuid4().hex, changed_by="a test")
+    store_policy(deployed.store, change, time.time_ns() // 1_000_000)
 
 
 def eventually(look: Callable[[], T | None], what: str, timeout_seconds: float = 20) -> T:

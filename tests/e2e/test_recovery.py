@@ -4,15 +4,24 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pushlane.model.task import Status
-from tests.e2e.conftest import Deployed, eventually
+from tests.e2e.conftest import Deployed, eventually, set_policy
 
 pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_leases(deployed: Deployed) -> Iterator[None]:
+    """So that what a dead worker had in hand is noticed after seconds."""
+    set_policy(deployed, {"task_types": {"chaos": {"lease_seconds": 5}}})
+    yield
+    set_policy(deployed, {})
 
 
 def test_a_throwing_agent_is_retried_and_then_dead_lettered_with_its_error(deployed: Deployed) -> None:

@@ -15,15 +15,13 @@ from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
 from pushlane.client import StillRunning, TaskRecord, Workflow
 from pushlane.client.overview import Overview, QueueDepth
 from pushlane.model.task import Status
-from pushlane.state.policies import PolicyChange, set_policy
-from tests.e2e.conftest import ROOT, Deployed, deployed, eventually
+from tests.e2e.conftest import ROOT, Deployed, deployed, eventually, set_policy
 from tests.e2e.test_recovery import workers
 
 pytestmark = pytest.mark.long
@@ -90,7 +88,7 @@ def test_five_hundred_tasks_survive_workers_that_are_killed_at_random(deployed: 
     if deployed.emulator_pid is None:
         pytest.fail("needs the embedded AWS: the test kills its worker processes")
     began, chance = time.monotonic(), random.Random(SEED)
-    _set_policy(deployed, {"task_types": {"chaos": {"lease_seconds": LEASE_SECONDS}}})
+    set_policy(deployed, {"task_types": {"chaos": {"lease_seconds": LEASE_SECONDS}}})
     killer = Killer(deployed.emulator_pid, chance)
     killer.start()
     try:
@@ -100,7 +98,7 @@ def test_five_hundred_tasks_survive_workers_that_are_killed_at_random(deployed: 
         _all_ended(deployed, flows)
     finally:
         killer.stop()
-        _set_policy(deployed, {})
+        set_policy(deployed, {})
     records |= _redrive(deployed, records)
     statuses = Counter(record.status.value for record in records.values())
     eventually(deployed.nothing_is_held, "no live reservation and no used slot", 60)
@@ -120,11 +118,6 @@ def test_five_hundred_tasks_survive_workers_that_are_killed_at_random(deployed: 
     assert sum(killer.killed.values()) >= 20
     assert statuses == {Status.SUCCEEDED.value: len(ids)}
     assert not left
-
-
-def _set_policy(deployed: Deployed, document: dict[str, Any]) -> None:
-    change = PolicyChange(document=json.dumps(document).encode(), change_id=uuid4().hex, changed_by="chaos")
-    set_policy(deployed.store, change, time.time_ns() // 1_000_000)
 
 
 def _submit(deployed: Deployed, chance: random.Random) -> list[str]:

@@ -24,7 +24,7 @@ def init(
     \b
     Examples:
       pushlane init word-counter
-      pushlane init word-counter --directory ~/work/agents
+      pushlane init word-counter --directory ~/projects/agents
     """
     from pushlane.cli.scaffold import package_of, scaffold
 

@@ -1,5 +1,6 @@
 """Delivery in virtual time: what lies in a queue of the test kit reaches whoever consumes it."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -31,7 +32,7 @@ class NotIdle(PushlaneError):
     """Work kept coming for longer than a test should take: something is going round in circles."""
 
 
-class Deliveries:
+class Deliveries(ABC):
     """What the dispatcher does with its queues; it is given its parts by `InMemoryDispatcher`."""
 
     clock: ManualClock
@@ -42,13 +43,13 @@ class Deliveries:
     _runtimes: dict[str, AgentRuntime]
     _sequence: int
 
+    @abstractmethod
     def publish(self) -> bool:
         """Run the lifecycle over the changes since the last time."""
-        raise NotImplementedError
 
+    @abstractmethod
     def sweep(self) -> Swept:
         """What the platform does once a minute."""
-        raise NotImplementedError
 
     def run_until_idle(self) -> None:
         """Deliver what is visible until nothing is. Raises `NotIdle` when that takes more than 100,000 deliveries."""
