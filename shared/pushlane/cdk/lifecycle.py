@@ -64,7 +64,7 @@ class Lifecycle(Construct):
                 attempts_table=state.attempts.table_name,
                 facts_bus_name=channels.facts_bus.event_bus_name,
                 announcements_topic_arn=channels.announcements.topic_arn,
-                events_queue_url=channels.events.queue_url,
+                events_queue_url=channels.events.queue_url if config.event_log else "",
                 quarantine_queue_url=channels.quarantine.queue_url,
                 signing_secret_arn=state.signing_secret.secret_arn,
             ),

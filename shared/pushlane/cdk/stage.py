@@ -24,12 +24,15 @@ def config_of_context(scope: Construct) -> StageConfig:
     """The configuration of the stage that `-c stage=` names (default `local`).
 
     `-c trusted_doors=true` says that only trusted principals can reach the doors, so that the tenant in a message's
-    body is believed outside `local` too. Raises `ValueError` for an unknown stage.
+    body is believed outside `local` too; `-c event_log=true` has tasks' event logs written at `local`. Raises
+    `ValueError` for an unknown stage.
     """
     config = stage_config(str(scope.node.try_get_context("stage") or Stage.LOCAL))
-    if flag(scope, "trusted_doors"):
-        return dataclasses.replace(config, accept_unsigned_tenant=True)
-    return config
+    return dataclasses.replace(
+        config,
+        accept_unsigned_tenant=config.accept_unsigned_tenant or flag(scope, "trusted_doors"),
+        event_log=flag(scope, "event_log", default=config.event_log),
+    )
 
 
 def bundle_plan(scope: Construct, config: StageConfig) -> BundlePlan:

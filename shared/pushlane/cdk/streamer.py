@@ -47,6 +47,10 @@ class Streamer(Construct):
         self.streaming.allow("secretsmanager:GetSecretValue", on=[state.signing_secret.secret_arn])
         self.streaming.function.add_event_source(
             sources.SqsEventSource(
-                channels.events, batch_size=_BATCH, max_concurrency=_CONCURRENCY, report_batch_item_failures=True
+                channels.events,
+                batch_size=_BATCH,
+                max_concurrency=_CONCURRENCY,
+                report_batch_item_failures=True,
+                enabled=config.event_log,
             )
         )

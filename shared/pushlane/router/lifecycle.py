@@ -32,8 +32,9 @@ def in_turn(work: Sending) -> Sending:
 
 class LifecyclePorts(Struct, frozen=True, kw_only=True):
     """What the lifecycle needs of the outside. `measure` is given the published facts, each batch once it is out.
-    `signing_key` is called at the first fact of a task. `beside` starts a sending and gives a way to wait for what it
-    returns: a stream's shard waits for this function.
+    `events_queue_url`: where tasks' timelines are told; empty: nowhere. `signing_key` is called at the first fact of a
+    task. `beside` starts a sending and gives a way to wait for what it returns: a stream's shard waits for this
+    function.
     """
 
     sink: FactSink
@@ -52,7 +53,7 @@ def publish_changes(ports: LifecyclePorts, changes: Sequence[Change]) -> int:
     A change that cannot be read goes to quarantine and does not block its shard.
     """
     facts = [fact for change in changes for fact in _readable(ports, change)]
-    messages = timeline_messages(facts, ports.signing_key)
+    messages = timeline_messages(facts, ports.signing_key) if ports.events_queue_url else []
     told = ports.beside(lambda: ports.sender.send(ports.events_queue_url, messages))
     refused = ports.sink.publish(published(facts))
     untold = told()

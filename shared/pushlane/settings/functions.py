@@ -46,9 +46,9 @@ class LifecycleSettings:
     attempts_table: str
     facts_bus_name: str
     announcements_topic_arn: str
-    events_queue_url: str
     quarantine_queue_url: str
     signing_secret_arn: str
+    events_queue_url: str  # empty: tasks' event logs are not written
 
 
 @dataclass(frozen=True, kw_only=True)

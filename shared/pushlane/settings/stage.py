@@ -20,6 +20,8 @@ class StageConfig:
     `retain_state`: `cdk destroy` keeps tables and bucket. `accept_unsigned_tenant`: the doors believe the
     `tenant_id` in the body; off outside `local` unless the deployer says that only trusted principals reach the doors.
     `alarms`: dead-letter queues raise alarms; an emulator has no metrics to raise them by.
+    `event_log`: what happens to a task is also written to its log. The emulator's one thread for all event sources
+    makes every task's pickup pay for it, so there it is off unless asked for (`-c event_log=true`).
     """
 
     stage: Stage
@@ -31,6 +33,7 @@ class StageConfig:
     point_in_time_recovery: bool
     host_platform: bool
     alarms: bool
+    event_log: bool
 
     def __post_init__(self) -> None:
         if self.intake_queues < 1 or INTAKE_SLOTS % self.intake_queues:
@@ -48,6 +51,7 @@ STAGES: Final = {
         point_in_time_recovery=False,
         host_platform=True,
         alarms=False,
+        event_log=False,
     ),
     Stage.DEV: StageConfig(
         stage=Stage.DEV,
@@ -59,6 +63,7 @@ STAGES: Final = {
         point_in_time_recovery=True,
         host_platform=False,
         alarms=True,
+        event_log=True,
     ),
     Stage.PROD: StageConfig(
         stage=Stage.PROD,
@@ -70,6 +75,7 @@ STAGES: Final = {
         point_in_time_recovery=True,
         host_platform=False,
         alarms=True,
+        event_log=True,
     ),
 }
 
