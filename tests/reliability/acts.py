@@ -17,13 +17,14 @@ from tests.reliability.handlers import HELD, INTAKE, RESULTS
 from tests.reliability.operators import Operators
 from tests.reliability.points import Point, Standing
 from tests.reliability.producers import Producers
+from tests.reliability.races import Races
 from tests.reliability.world import World
 
 SWEEP_MS: Final = 60_000
 # After the faults have stopped, everything has ended within this much virtual time.
 CALM_BOUND_MS: Final = 30 * 60_000
 SECOND_BOUND_MS: Final = 30 * 60_000
-_STEPS_MAX: Final = 60_000
+_STEPS_MAX: Final = 10_000
 # How many tasks come in each act; more where there is room for them.
 _TASKS: Final = (45, 15)
 _TASKS_ROOMY: Final = (200, 20)
@@ -56,6 +57,7 @@ class Course:
         self.producers = Producers(self.world, self.deliveries)
         self.operators = Operators(self.world, self.deliveries, self.producers)
         self.world.slips.append(self.slip)
+        self.world.races.append(Races(self.world, self.deliveries).before)
         self._tasks = _TASKS_ROOMY if self.world.roomy else _TASKS
         self._sweeps = True
         self._next_sweep_ms = self.world.clock.now_ms() + self.world.chance.between(0, SWEEP_MS)

@@ -190,6 +190,7 @@ class Deliveries:
             ends_ms=world.clock.now_ms() + timeout_ms,
         )
         one.call_id = world.new_id("call")
+        one.task_id = _push_decoder.decode(message.body).task_id
         self.invoke(one, apart=behaviour in LASTING or (self.stormy and world.chance.hit(_APART)))
 
     def _behaviour(self, body: str) -> Behaviour:

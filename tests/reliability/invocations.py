@@ -42,6 +42,7 @@ class Invocation:
         self.ready_ms = 0
         self.calls = 0
         self.call_id = ""
+        self.task_id = ""  # of an agent's: what it works on
         self.heart: KeptInMemory | None = None
         self.died: BaseException | None = None
 
@@ -91,6 +92,11 @@ class Invocations:
             self.kill(one)
         else:
             self._go_on(one)
+
+    def thaw(self, one: Invocation) -> None:
+        """Let one go on that stands still, whatever time it is, in the middle of another."""
+        self.paused.remove(one)
+        self._go_on(one)
 
     def kill(self, one: Invocation) -> None:
         """Its process is gone."""

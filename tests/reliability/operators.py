@@ -59,6 +59,7 @@ class Operators:
             self.cancel_task,
             self.cancel_task,
             self.cancel_workflow,
+            self.signal_task,
             *self.callers.actions(),
         )
         self._planned = [(from_ms + chance.between(0, lasts_ms), chance.pick(kinds)) for _ in range(_ODDITIES)]
@@ -126,6 +127,15 @@ class Operators:
         self._world.set_policy(self._world.policy)
 
     # Agents and policies, through the handlers that do it.
+
+    def signal_task(self) -> None:
+        """Somebody tells a task something, whatever it is doing."""
+        live = sorted(self._world.audit.mirror.live)
+        if live:
+            task_id = self._world.chance.pick(live)
+            task = self._world.audit.mirror.tasks[task_id].task or {}
+            data = {"tenant_id": task.get("tenant_id", "atlas"), "task_id": task_id, "name": "answer"}
+            self._producers.say("SignalTask", data)
 
     def cancel_workflow(self) -> None:
         if self._producers.workflows:

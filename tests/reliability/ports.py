@@ -46,6 +46,10 @@ class Surroundings(Protocol):
         """The handler stands still for a while; says whether it could."""
         ...
 
+    def committing(self, operations: Sequence[Write]) -> None:
+        """These are about to be applied; something else may happen first."""
+        ...
+
     def settled(self) -> None:
         """A write was applied: the invariants are looked at."""
         ...
@@ -111,6 +115,7 @@ class FaultyStore:
 
     def write(self, operation: Write) -> Attributes:
         fault = self._calls.before("store.write")
+        self._world.committing((operation,))
         answer = self._applied(lambda: self._inner.write(operation))
         if fault is Fault.SENT_TWICE:  # and meets its own effect
             answer = self._applied(lambda: self._inner.write(operation))
@@ -122,6 +127,7 @@ class FaultyStore:
         if fault is Fault.CONFLICT or fault is Fault.TRANSACTION_THROTTLED:
             reason = CancelReason.CONFLICT if fault is Fault.CONFLICT else CancelReason.THROTTLED
             raise conflict(len(operations), self._world.chance, reason)
+        self._world.committing(operations)
         self._applied(lambda: self._inner.transact(operations, token))
         if fault is Fault.SENT_TWICE:
             self._applied(lambda: self._inner.transact(operations, token))

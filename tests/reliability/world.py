@@ -1,6 +1,6 @@
 """A whole Pushlane in one thread of virtual time: the store, queues, streams, environments and what may happen next."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -84,7 +84,8 @@ class World:
         self.keeps_event_logs = self.chance.hit(0.15)  # they cost much and decide nothing
         self.loses_messages = 0.0
         self.log_lines: list[str] = []
-        self.slips: list[Any] = []
+        self.slips: list[Callable[[], bool]] = []
+        self.races: list[Callable[[Sequence[Write]], None]] = []
         self._ids = 0
         self._sent = 0
         calls = Calls(self)
@@ -186,6 +187,10 @@ class World:
             visible_ms = -(-visible_ms // self.window_ms) * self.window_ms
         self.queue(url).put(Queued(message_id or self.new_id("message"), body, visible_ms, self._sent))
 
+    def gathered(self, queue: Queue) -> None:
+        """What lies there is to be had at once."""
+        queue.show(list(queue.messages), self.clock.now_ms())
+
     def environment(self) -> RouterEnvironment:
         """A warm router that is not at work, or a new one."""
         idle = [one for one in self.routers if not one.busy]
@@ -208,10 +213,14 @@ class World:
     def slip_in(self) -> bool:
         if not self.invocations.may_nest or not self.slips:
             return False
-        return bool(self.slips[0]())
+        return self.slips[0]()
 
     def stall(self) -> bool:
         return self.invocations.stall()
+
+    def committing(self, operations: Sequence[Write]) -> None:
+        for race in self.races:
+            race(operations)
 
     def settled(self) -> None:
         self.commits += 1
