@@ -6,6 +6,7 @@ With `AWS_ENDPOINT_URL` set (LocalStack, a running `make up`) its stacks are fou
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -101,13 +102,20 @@ def eventually(look: Callable[[], T | None], what: str, timeout_seconds: float =
 
 @pytest.fixture(scope="session")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    """One Pushlane for all the tests here."""
+    with deployment_of(tmp_path_factory.mktemp("deploy")) as ready:
+        yield ready
+
+
+@contextmanager
+def deployment_of(work_dir: Path) -> Iterator[Deployed]:
+    """The Pushlane at `AWS_ENDPOINT_URL`, or one that stands for as long as the block."""
     endpoint_url = os.environ.get("AWS_ENDPOINT_URL")
     if endpoint_url:
         session = session_for(endpoint_url)
         installation = Installation.from_cloudformation(STAGE, session.client("cloudformation"))
         yield _ready(endpoint_url, session, installation)
         return
-    work_dir = tmp_path_factory.mktemp("deploy")
     with embedded_aws(log_path=work_dir / "ministack.log") as aws:
         deployment = deploy(CdkApp(ROOT), aws, work_dir)
         installation = Installation.from_stacks(STAGE, deployment.outputs)

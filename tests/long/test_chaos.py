@@ -21,12 +21,10 @@ import pytest
 from pushlane.client import StillRunning, TaskRecord, Workflow
 from pushlane.client.overview import Overview, QueueDepth
 from pushlane.model.task import Status
-from tests.e2e.conftest import ROOT, Deployed, deployed, eventually, set_policy
+from tests.e2e.conftest import ROOT, Deployed, eventually, set_policy
 from tests.e2e.test_recovery import workers
 
 pytestmark = pytest.mark.long
-
-__all__ = ["deployed"]
 
 SEED = 20
 TASKS = 500

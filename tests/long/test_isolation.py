@@ -9,11 +9,9 @@ import pytest
 
 from pushlane.client.tenants import add_tenant
 from pushlane.local.isolation import BURSTING, EVENLY, measure, tenants
-from tests.e2e.conftest import ROOT, Deployed, deployed
+from tests.e2e.conftest import ROOT, Deployed
 
 pytestmark = pytest.mark.long
-
-__all__ = ["deployed"]
 
 EXTRA = 1_000
 REPORT = Path(ROOT) / "build" / "isolation" / "report.json"

@@ -8,11 +8,9 @@ import msgspec
 import pytest
 
 from pushlane.local.pickup import AGENT_CODE, measure
-from tests.e2e.conftest import ROOT, Deployed, deployed
+from tests.e2e.conftest import ROOT, Deployed
 
 pytestmark = pytest.mark.long
-
-__all__ = ["deployed"]
 
 SAMPLES = 200
 RUNS = 3

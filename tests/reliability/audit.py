@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from pushlane.ports import Attributes, Change, PublishedFact, Table
+from pushlane.ports import Attributes, BlobStore, Change, PublishedFact, Table
 from tests.reliability.broken import Broken, Violation
 from tests.reliability.mirror import TERMINAL, CounterRef, Mirror, Whereabouts
 from tests.reliability.words import Words
@@ -49,7 +49,7 @@ _fact_decoder = msgspec.json.Decoder(_Fact)
 class Audit:
     """Gets every change (`note`) and looks when a write is over (`settle`). `now_ms` tells the store's time."""
 
-    def __init__(self, now_ms: Callable[[], int]) -> None:
+    def __init__(self, blobs: BlobStore, now_ms: Callable[[], int]) -> None:
         self.mirror = Mirror()
         self.violations: list[Violation] = []
         self.drifts: dict[CounterRef, int] = {}  # counters that the world itself has falsified, and by how much
@@ -58,7 +58,7 @@ class Audit:
         self.moved: list[Callable[[str, Attributes], None]] = []  # told of every task that enters a state
         self._now_ms = now_ms
         self._changes: list[Change] = []
-        self.words = Words(self.mirror, now_ms, self.broken)
+        self.words = Words(self.mirror, blobs, now_ms, self.broken)
 
     def note(self, change: Change) -> None:
         self._changes.append(change)

@@ -4,15 +4,12 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
-import msgspec
-
 from pushlane.agent import AgentDefinition, Permanent, TaskContext, Throttled, agent
 from pushlane.agent.errors import ChildFailed, SignalTimeout
 from tests.reliability.chance import Chance
 from tests.reliability.faults import Fault, Injector
 from tests.reliability.strands import Crashed
 from tests.reliability.tasks import TYPES
-from tests.reliability.words import LARGE_STEP_BYTES
 
 LARGE: Final = "x" * (70 * 1024)
 
@@ -174,6 +171,7 @@ def _frozen(stage: Stage, ctx: TaskContext) -> dict[str, Any]:
     stage.freeze(stage.chance.pick((8_000, 30_000, 90_000, 200_000)))
     if stage.chance.hit(0.5):
         ctx.check_in(progress={"part": "late"})
+        stage.sleep(stage.chance.pick((0, 500, 4_000)))
     return _signed(stage, ctx)
 
 
@@ -184,15 +182,9 @@ def _steps(stage: Stage, ctx: TaskContext) -> dict[str, Any]:
         stage.sleep(stage.chance.pick((50, 900, 4_000)))
         if stage.chance.hit(0.2):
             ctx.progress(0.5)
-        ctx.checkpoint(large_state(number + 1) if stage.chance.hit(0.03) else {"n": number + 1})
+        state = {"n": number + 1}
+        ctx.checkpoint(state | {"text": LARGE} if stage.chance.hit(0.03) else state)
     return _signed(stage, ctx)
-
-
-def large_state(steps: int) -> dict[str, Any]:
-    """A state that goes to the object store; its length says how many steps it stands for."""
-    state = {"n": steps, "text": LARGE}
-    short = (steps - len(msgspec.json.encode(state))) % LARGE_STEP_BYTES
-    return {**state, "text": LARGE + "x" * short}
 
 
 def _sleeps(stage: Stage, ctx: TaskContext) -> dict[str, Any]:

@@ -86,6 +86,13 @@ class Deliveries:
         else:
             self._to_router(queue, batch)
 
+    def at_once(self, queue: Queue, message_id: str) -> None:
+        """Deliver one message of the router's to it alone, before all others."""
+        message = queue.messages[message_id]
+        queue.hide([message], self.world.clock.now_ms() + ROUTER_VISIBILITY_MS)
+        message.receives += 1
+        self._to_router(queue, [message])
+
     def _kept(self, batch: list[Queued]) -> set[str]:
         """Messages that are delivered once more although they were handled."""
         if not self.stormy or not self.world.chance.hit(_DUPLICATED):

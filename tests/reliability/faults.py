@@ -107,7 +107,7 @@ _ERRORS: Final = {
     "sink": Fault.FACTS_UNACKNOWLEDGED,
     "blobs": Fault.BLOB_UNACKNOWLEDGED,
 }
-_TARGETS_A_WORLD: Final = 8
+_TARGETS_A_WORLD: Final = 24
 _CALLS_BEFORE_TARGET_MAX: Final = 4
 
 

@@ -83,7 +83,7 @@ class Mirror:
         one = self.of(change.key.pk)
         one.task = change.new
         one.status = None if change.new is None else str(change.new["status"])
-        one.epoch = -1 if change.new is None else _count(change.new, "epoch")
+        one.epoch = -1 if change.new is None else counted(change.new, "epoch")
         if one.status is None or one.status in TERMINAL:
             self.live.discard(change.key.pk)
         else:
@@ -177,7 +177,7 @@ class Mirror:
         if change.new is None:
             self.counted.pop(ref, None)
         else:
-            self.counted[ref] = _count(change.new, attribute)
+            self.counted[ref] = counted(change.new, attribute)
         self.dirty_counters.add(ref)
 
     @staticmethod
@@ -202,6 +202,7 @@ def held_by(attempt: Attributes) -> list[tuple[CounterRef, int]]:
     return held
 
 
-def _count(attributes: Attributes, name: str) -> int:
+def counted(attributes: Attributes, name: str) -> int:
+    """A number of an item; 0 where it has none."""
     value = attributes.get(name, 0)
     return value if isinstance(value, int) else 0

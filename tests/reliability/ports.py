@@ -18,10 +18,12 @@ from pushlane.ports import (
 )
 from tests.reliability.chance import Chance
 from tests.reliability.faults import Fault, Injector, conflict
+from tests.reliability.handlers import HELD
 from tests.reliability.strands import Crashed
 
 Answer = TypeVar("Answer")
-_INVOCATION_CALLS_MAX: Final = 20_000
+# Little steps aside, so what does is refused more often than chance would have it.
+_NO_ROOM: Final = 0.25
 
 
 class BlobUnavailable(OSError):
@@ -150,6 +152,9 @@ class FaultySender:
         fault = self._calls.before("sender.send")
         every = range(len(messages))
         refused = [index for index in every if not _fits(messages[index])]
+        if fault is None and queue_url == HELD and self._world.injector.active and self._world.chance.hit(_NO_ROOM):
+            fault = Fault.SEND_REFUSED
+            self._world.injector.count(fault)
         if fault is Fault.SEND_REFUSED:
             refused = list(every)
         elif fault is Fault.SEND_PARTLY_REFUSED:

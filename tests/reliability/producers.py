@@ -15,6 +15,8 @@ from tests.reliability.world import World
 
 _SHARD: Final = "shardId-000000000000"
 _DOORS: Final = (Door.SQS, Door.EVENTBRIDGE, Door.EVENTBRIDGE, Door.SNS, Door.KINESIS)
+# One who has sent many alike goes on with it, though its lane may be full by now.
+_INSISTS: Final = 0.3
 
 
 class Producers:
@@ -26,11 +28,15 @@ class Producers:
         self.sent: list[Submission] = []
         self.workflows: list[tuple[str, str]] = []
         self._keyed: list[dict[str, Any]] = []
+        self._alike: dict[str, Any] = {}
 
     def submit(self, count: int) -> None:
         """So many submissions, a few of them alike."""
         a_task = tasks.a_plain_task if self._world.roomy else tasks.a_task
-        alike = a_task(self._world.chance, self._world.clock.now_ms()) if self._world.chance.hit(0.3) else {}
+        chance = self._world.chance
+        if not chance.hit(_INSISTS):
+            self._alike = a_task(chance, self._world.clock.now_ms()) if chance.hit(0.3) else {}
+        alike = self._alike
         if self._world.chance.hit(0.12):
             self.workflow()
         for _ in range(count):

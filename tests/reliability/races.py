@@ -10,10 +10,11 @@ from pushlane.ports import Delete, Table, Update, Write
 from tests.reliability.deliveries import Deliveries
 from tests.reliability.faults import Fault
 from tests.reliability.handlers import INTAKE
-from tests.reliability.tasks import at_door, envelope
+from tests.reliability.tasks import TENANTS, at_door, envelope
 from tests.reliability.world import World
 
 _LIKELY: Final = 0.5
+_SUBMISSIONS_MAX: Final = 4
 
 
 class Races:
@@ -34,7 +35,7 @@ class Races:
             elif isinstance(one, Update) and one.key.table is Table.ATTEMPTS and "outcome" in one.set:
                 self._signal(one.key.sk, str(one.set["outcome"]))
             elif isinstance(one, Update) and one.key.sk.startswith("AGENT#") and "used" in one.set:
-                self._count(int(world.chance.hit(_LIKELY) and world.slip_in()))
+                self._dispatch(one.key.pk.removeprefix("POOL#"))
 
     def _thaw(self, task_id: str) -> None:
         """The attempt that is about to be ended has only stood still, and goes on just now."""
@@ -51,11 +52,21 @@ class Races:
         task = self._world.audit.mirror.tasks[task_id].task or {}
         said = {"tenant_id": task.get("tenant_id", "atlas"), "task_id": task_id, "name": "answer"}
         body = at_door(Door.SQS, "", "SignalTask", envelope("SignalTask", said))
-        self._world.send(INTAKE, body, 0)
-        queue = self._world.queues[INTAKE]
-        self._world.gathered(queue)
+        self._deliver(body)
+
+    def _dispatch(self, pool: str) -> None:
+        """Tasks come just when the repair has counted what the agents of their pool have in hand."""
+        for number in range(self._world.chance.between(0, _SUBMISSIONS_MAX)):
+            data = {"tenant_id": TENANTS[number], "task_type": "plain", "capabilities": ["cpu"], "pool": pool}
+            self._deliver(
+                at_door(Door.SQS, "", "SubmitTask", envelope("SubmitTask", data | {"payload": {"n": number}}))
+            )
+
+    def _deliver(self, body: str) -> None:
+        message_id = self._world.new_id("message")
+        self._world.send(INTAKE, body, 0, message_id)
         self._count(1)
-        self._deliveries.queue(queue)
+        self._deliveries.at_once(self._world.queues[INTAKE], message_id)
 
     def _count(self, times: int) -> None:
         self._world.injector.count(Fault.SLIPPED_IN, times)

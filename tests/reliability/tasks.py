@@ -77,7 +77,7 @@ def a_policy(chance: Chance, *, lends: bool = False) -> Policy:
     pick = chance.pick
     back = Redrive(after_seconds=pick((1, 20)), max_times=2, per_minute=30)
     overflow_pool = "spare" if lends else pick(("spare", "spare", None))
-    borrows = PoolPolicy(lane_max=pick((3, 100, 100)), overflow_pool=overflow_pool, redrive=pick((None, back)))
+    borrows = PoolPolicy(lane_max=pick((2, 3, 100)), overflow_pool=overflow_pool, redrive=pick((None, back)))
     return Policy(
         tenants={name: _a_tenant(chance) for name in TENANTS[:4]},
         default_tenant=TenantPolicy(in_flight_max=pick((None, None, None, 3))),

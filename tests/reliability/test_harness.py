@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from pushlane.inmemory import InMemoryItemStore, ManualClock
+from pushlane.inmemory import InMemoryBlobs, InMemoryItemStore, ManualClock
 from pushlane.ports import Delete, Key, PublishedFact, Put, Table, Update
 from pushlane.state import keys
 from tests.reliability.acts import Course, Ran
@@ -34,7 +34,7 @@ class Scene:
 
     def __init__(self) -> None:
         self.clock = ManualClock(1_000)
-        self.audit = Audit(self.clock.now_ms)
+        self.audit = Audit(InMemoryBlobs(), self.clock.now_ms)
         self.store = InMemoryItemStore(self.clock, change_listener=self.audit.note)
         self.tokens = 0
         self.commit(
@@ -131,7 +131,7 @@ def test_a_task_that_leaves_its_terminal_state_is_a_double_effect() -> None:
 
 
 def test_two_different_terminal_facts_are_a_double_effect_and_one_repeated_is_not() -> None:
-    audit = Audit(lambda: 0)
+    audit = Audit(InMemoryBlobs(), lambda: 0)
     fact = '{"metadata":{"name":"TaskFailed","fact_id":"%s"},"data":{"task_id":"t-1"}}'
     audit.published([PublishedFact("TaskFailed", fact % one, {}) for one in ("a", "a")])
     assert audit.violations == []

@@ -5,20 +5,21 @@ from typing import Any, Final
 
 import msgspec
 
-from pushlane.ports import Attributes, Change
+from pushlane.ports import Attributes, BlobStore, Change
 from tests.reliability.broken import Broken
-from tests.reliability.mirror import Mirror
+from tests.reliability.mirror import Mirror, counted
 
 CLAIM: Final = "$claim_check"
-# A large checkpoint tells its number of steps by its length, modulo this.
-LARGE_STEP_BYTES: Final = 1_000
 
 
 class Words:
-    """Looks at each change of an attempt; `broken` hears what it finds."""
+    """Looks at each change of an attempt, and into the large checkpoints; `broken` hears what it finds."""
 
-    def __init__(self, mirror: Mirror, now_ms: Callable[[], int], broken: Callable[[Broken, str], None]) -> None:
+    def __init__(
+        self, mirror: Mirror, blobs: BlobStore, now_ms: Callable[[], int], broken: Callable[[Broken, str], None]
+    ) -> None:
         self._mirror = mirror
+        self._blobs = blobs
         self._now_ms = now_ms
         self._broken = broken
         self._epochs: dict[str, int] = {}
@@ -69,8 +70,8 @@ class Words:
         """Steps follow each other, over all attempts of the task."""
         before = self._steps.get(task_id, 0)
         claimed = checkpoint.get(CLAIM)
-        # Each large one has another length.
-        steps = checkpoint.get("n", before) if claimed is None else claimed["bytes"] % LARGE_STEP_BYTES
+        state = checkpoint if claimed is None else msgspec.json.decode(self._blobs.get(claimed["key"]))
+        steps = state.get("n", before)
         if steps not in (before, before + 1):
             self._broken(Broken.STALE_ACCEPTED, f"task {task_id}: step {steps} was stored after step {before}")
         self._steps[task_id] = steps
@@ -92,6 +93,9 @@ class Words:
         if (outcome["kind"] == "succeeded") != (now.status == "SUCCEEDED"):
             what = f"task {task_id} is {now.status}, its attempt {old['epoch']} said {outcome['kind']}"
             self._broken(Broken.STALE_ACCEPTED, what)
+        elif now.status == "SUSPENDED" and counted(now.task, "signals") > outcome.get("signals_seen", 0):
+            what = f"task {task_id} is suspended, and a signal has come that its attempt {old['epoch']} had not seen"
+            self._broken(Broken.LOST, what)
         elif now.status == "SUCCEEDED":
             taken = msgspec.json.decode(str(now.task.get("result", "null")))
             if taken != outcome.get("result"):

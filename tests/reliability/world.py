@@ -62,10 +62,10 @@ class World:
         self.seed = seed
         self.chance = Chance(seed)
         self.clock = ManualClock(START_MS)
-        self.audit = Audit(self.clock.now_ms)
+        self.blobs = InMemoryBlobs()
+        self.audit = Audit(self.blobs, self.clock.now_ms)
         self.injector = Injector(seed, self.chance, standing, points)
         self.store = InMemoryItemStore(self.clock, change_listener=self._on_change)
-        self.blobs = InMemoryBlobs()
         self.invocations = Invocations(self.clock, self.chance, self.audit)
         self.queues = {url: Queue(url) for url in (INTAKE, RESULTS, WAKEUPS, HELD, EVENTS)}
         self.streams = {table: Stream(table) for table in (Table.TASKS, Table.ATTEMPTS)}
