@@ -23,15 +23,16 @@ def main(arguments: list[str]) -> int:
         os.execve(sys.executable, command, environment(ROOT / "shared"))
     if asked.part is not None:
         first, _, count = asked.part.partition(":")
-        part = run_part(range(int(first), int(first) + int(count)), until_broken=asked.until_broken)
+        part = run_part(range(int(first), int(first) + int(count)), until_broken=asked.until_broken, aim=asked.aim)
         print(encoded(part))
         return int(part.failed)
-    return _replay(asked.seed) if asked.seed is not None else _campaign(asked)
+    return _replay(asked.seed, asked.aim) if asked.seed is not None else _campaign(asked)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.reliability", description=__doc__)
     parser.add_argument("--seed", type=int, help="replay this one world and print what happened")
+    parser.add_argument("--aim", default="", help="aim at these crash points only, as a replay command names them")
     parser.add_argument("--first", type=int, default=0, help="seed of the first world (default 0)")
     parser.add_argument("--worlds", type=int, help="so many worlds (default: as many as the figures need)")
     parser.add_argument("--tasks", type=int, default=100_000, help="stop once so many tasks were run")
@@ -84,8 +85,8 @@ def _tell(outcome: Outcome) -> None:
         print(f"broken: {found}")
 
 
-def _replay(seed: int) -> int:
-    ran = Course(seed, Standing(sites()), points(), tells=True).run()
+def _replay(seed: int, aim: str) -> int:
+    ran = Course(seed, Standing(sites()), points(aim), tells=True).run()
     for line in ran.log[-_LOG_MAX:]:
         print(line)
     print(f"seed {seed}: {ran.tasks} tasks, {ran.events} events, {ran.calls} calls, {sum(ran.faults.values())} faults")

@@ -33,11 +33,13 @@ class Part(Struct, kw_only=True):
         return bool(self.broken or self.errors)
 
 
-def run_part(seeds: Iterable[int], *, until_broken: bool = False) -> Part:
-    """Run the worlds of these seeds; `until_broken`: only to the first that breaks an invariant."""
+def run_part(seeds: Iterable[int], *, until_broken: bool = False, aim: str = "") -> Part:
+    """Run the worlds of these seeds; `until_broken`: only to the first that breaks an invariant. `aim`: the crash
+    points that they aim at; without it at all of them, a few a world.
+    """
     gc.set_threshold(50_000, 20, 100)  # a world is thrown away as a whole
     known = sites()
-    standing, every = Standing(known), points()
+    standing, every = Standing(known), points(aim)
     part = Part()
     for seed in seeds:
         ran = Course(seed, standing, every).run()

@@ -63,8 +63,11 @@ def sites() -> list[Site]:
     return sorted(site for name, path in named if name not in LEFT_OUT for site in _sites_of(name, path.read_text()))
 
 
-def points() -> list[Point]:
-    return [Point(site, mode) for site in sites() for mode in MODES]
+def points(aim: str = "") -> list[Point]:
+    """Every crash point, in order; of a non-empty `aim` only those that it names, separated by `;`."""
+    every = [Point(site, mode) for site in sites() for mode in MODES]
+    named = set(aim.split(";"))
+    return [point for point in every if not aim or str(point) in named]
 
 
 def _sites_of(name: str, source: str) -> Iterator[Site]:

@@ -75,7 +75,7 @@ def a_policy(chance: Chance, *, lends: bool = False) -> Policy:
     limited.
     """
     pick = chance.pick
-    back = Redrive(after_seconds=pick((1, 20)), max_times=2, per_minute=30)
+    back = Redrive(after_seconds=pick((1, 20)), max_times=2, per_minute=pick((1, 30)))
     overflow_pool = "spare" if lends else pick(("spare", "spare", None))
     borrows = PoolPolicy(lane_max=pick((2, 3, 100)), overflow_pool=overflow_pool, redrive=pick((None, back)))
     return Policy(
@@ -142,6 +142,10 @@ def a_plain_task(chance: Chance, now_ms: int) -> dict[str, Any]:
     return a_task(chance, now_ms) | (plain if chance.hit(0.9) else {})
 
 
+# Whose retries go to another pool.
+_ELSEWHERE: Final[tuple[dict[str, Any], ...]] = ({}, {}, {}, {"other_pool": "spare"})
+
+
 def a_task(chance: Chance, now_ms: int) -> dict[str, Any]:
     """The data of a submission."""
     data: dict[str, Any] = {
@@ -152,7 +156,8 @@ def a_task(chance: Chance, now_ms: int) -> dict[str, Any]:
         "tier": chance.pick(_TIERS),
         "payload": {"n": chance.between(0, 10**9)},
         "estimate": {"runtime_seconds": chance.pick((0.5, 2.0, 5.0)), "tokens": chance.pick((0, 10, 60, 300))},
-        "retry": {"max_attempts": chance.pick((1, 2, 3, 6)), "backoff_seconds": 0.5, "backoff_max_seconds": 4.0},
+        "retry": {"max_attempts": chance.pick((1, 2, 3, 6)), "backoff_seconds": 0.5, "backoff_max_seconds": 4.0}
+        | chance.pick(_ELSEWHERE),
     }
     kind = chance.pick((None, None, None, "soft", "hard"))
     if kind is not None:
