@@ -12,9 +12,11 @@ from bench.pool_at_rest import NOW_MS, POLICY, POOL, RUNTIME_SECONDS, SLOTS, Cro
 from pushlane.inmemory import InMemoryBlobs, InMemoryItemStore, InMemorySender, ManualClock
 from pushlane.inmemory.store import ChangeListener
 from pushlane.model.attempt import Attempt, Outcome, OutcomeKind, Usage
+from pushlane.model.keyring import ring_of
 from pushlane.model.policy import Policy
 from pushlane.model.task import Task, Tier
 from pushlane.ports import Table, Update
+from pushlane.router.endpoints import Endpoints
 from pushlane.router.push import Pusher
 from pushlane.router.remembered import RememberedPools
 from pushlane.router.turn import Turn, TurnPorts
@@ -31,6 +33,7 @@ _TOKENS: Final = (300, 450, 500, 650)
 
 
 # Numbers of the tasks that come later.
+_RING: Final = ring_of(b"k" * 32)
 _AFTER_THE_CROWD: Final = 10_000_000
 
 
@@ -87,7 +90,8 @@ class CrowdedPool:
 
     def turn(self, inputs: Sequence[Input]) -> None:
         """One turn; the clock stands still."""
-        Turn(self._ports, Pusher(self._counted, self._sender, self._ports.blobs, lambda: b"k" * 32), POOL).run(inputs)
+        pusher = Pusher(self._counted, Endpoints(self._sender), self._ports.blobs, lambda: _RING)
+        Turn(self._ports, pusher, POOL).run(inputs)
 
     def _plan_us(self, inputs: Sequence[Input]) -> float:
         now_ms = self.clock.now_ms()

@@ -7,6 +7,7 @@ import aws_cdk as cdk
 
 from pushlane.cdk import DispatcherParts, config_of_context
 from stacks.agents import AgentsStack
+from stacks.api import ApiStack
 from stacks.channels import ChannelsStack
 from stacks.routing import RoutingStack
 from stacks.state import StateStack
@@ -14,12 +15,13 @@ from stacks.state import StateStack
 
 @dataclass(frozen=True, kw_only=True)
 class Stacks:
-    """The stacks in the order in which they depend on each other."""
+    """The stacks in the order in which they depend on each other. `api` is None where it is not asked for."""
 
     state: StateStack
     channels: ChannelsStack
     routing: RoutingStack
     agents: AgentsStack
+    api: ApiStack | None
 
 
 def compose(app: cdk.App) -> Stacks:
@@ -33,8 +35,9 @@ def compose(app: cdk.App) -> Stacks:
     )
     parts = DispatcherParts(config=config, state=state.state, channels=channels.channels, routing=routing.routing)
     agents = AgentsStack(app, f"{name}-Agents", dispatcher=parts, **_options(app))
+    api = ApiStack(app, f"{name}-Api", dispatcher=parts, **_options(app)) if config.api else None
     cdk.Tags.of(app).add("pushlane:stage", config.stage.value)
-    return Stacks(state=state, channels=channels, routing=routing, agents=agents)
+    return Stacks(state=state, channels=channels, routing=routing, agents=agents, api=api)
 
 
 def _options(app: cdk.App) -> dict[str, Any]:

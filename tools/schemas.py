@@ -1,5 +1,5 @@
-"""Generate `docs/events/*.json`, `docs/policy.schema.json` and `docs/state-machine.md` from the code; `--check` fails
-when they are stale.
+"""Generate `docs/events/*.json`, `docs/policy.schema.json`, `docs/openapi.json` and `docs/state-machine.md` from the
+code; `--check` fails when they are stale.
 """
 
 import argparse
@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from pushlane.api.catalogue import OPERATIONS
+from pushlane.api.openapi import document
 from pushlane.model.commands import COMMANDS
 from pushlane.model.events import Dispatch, Fact, HeldRecord, Nudge, SetPolicy, SubmitTask, WakeUp
 from pushlane.model.policy import DEFAULT_TIERS, Policy
@@ -58,6 +60,11 @@ def policy_schema() -> str:
 def _as_document(said: dict[str, Any]) -> str:
     document: dict[str, Any] = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     return json.dumps(document | said, indent=2, sort_keys=True) + "\n"
+
+
+def openapi() -> str:
+    """The OpenAPI document, as `GET /v1/openapi.json` serves it."""
+    return json.dumps(document(OPERATIONS), indent=1, sort_keys=True) + "\n"
 
 
 MEANINGS: dict[Status, str] = {
@@ -111,6 +118,7 @@ def generated() -> dict[Path, str]:
     return files | {
         ROOT / "docs" / "policy.schema.json": policy_schema(),
         ROOT / "docs" / "state-machine.md": state_machine(),
+        ROOT / "docs" / "openapi.json": openapi(),
     }
 
 

@@ -4,13 +4,15 @@ The store speaks items and operations as values, so that one set of state-change
 DynamoDB, in memory and under fault injection. The language is the small part of DynamoDB that Pushlane leans on.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Final, Protocol
 
 from msgspec import Struct
 
+from pushlane.model.endpoint import Endpoint
 from pushlane.model.errors import PushlaneError
+from pushlane.model.live import Connection
 
 Scalar = str | int | bool | list[str]
 Attributes = Mapping[str, Scalar]
@@ -22,6 +24,7 @@ class Table(StrEnum):
     SCHEDULER = "scheduler"
     CONFIG = "config"
     EVENTS = "events"
+    CONNECTIONS = "connections"
 
 
 class Key(Struct, frozen=True, order=True):
@@ -210,6 +213,16 @@ class ItemStore(Protocol):
         ...
 
 
+class ItemScanner(Protocol):
+    """Reads whole tables: for an operator's rare work, never on the way of a task."""
+
+    def scan(self, table: Table) -> Iterator[Item]:
+        """Every item of the table, in no order, each as it stood when its page was read. Raises as `ItemStore.query`;
+        what is written or removed meanwhile may or may not be among them.
+        """
+        ...
+
+
 class Message(Struct, frozen=True):
     """One queue message. `group` is the fairness group (the tenant) where the backend supports it. On a FIFO queue it
     is what stays in order, and `deduplication_id` is set: the same one within five minutes is taken once.
@@ -221,11 +234,70 @@ class Message(Struct, frozen=True):
     deduplication_id: str | None = None
 
 
+class Listed(Struct, frozen=True, kw_only=True):
+    """One task in its tenant's list, as the index has it: a moment old."""
+
+    task_id: str
+    accepted_at_ms: int
+    status: str
+    task_type: str
+    tier: str
+
+
+class TaskListing(Protocol):
+    """Tasks by the bucket of their tenant, in the order in which they were accepted. Reads may be a moment old."""
+
+    def newest(
+        self, bucket: str, *, since_ms: int, until_ms: int, limit: int, behind: tuple[int, str] | None = None
+    ) -> list[Listed]:
+        """Up to `limit` tasks of a bucket accepted from `since_ms` to `until_ms`, the newest first: those behind the
+        task that `behind` names by time and id. Raises `StoreUnavailable`.
+        """
+        ...
+
+
 class MessageSender(Protocol):
     """Sends to queues."""
 
     def send(self, queue_url: str, messages: Sequence[Message]) -> list[int]:
         """Send all, re-sending failed entries a bounded number of times; returns the indexes that were not accepted."""
+        ...
+
+
+class Dispatching(Protocol):
+    """Sends dispatches to agents, to each kind of endpoint in its own way."""
+
+    def send(self, endpoint: Endpoint, dispatches: Sequence[Message]) -> list[int]:
+        """Send all to one agent; returns the indexes that were not accepted (their start leases push them again). To
+        an agent that claims its tasks nothing is sent, and all is accepted.
+        """
+        ...
+
+
+class Posted(StrEnum):
+    """What became of a frame: handed on, or its connection is closed, or takes no more (and is better closed)."""
+
+    DELIVERED = "delivered"
+    GONE = "gone"
+    SLOW = "slow"
+
+
+class Frame(Struct, frozen=True):
+    """What to post to a WebSocket connection: at most 128 KB of text."""
+
+    connection: Connection
+    body: bytes
+
+
+class Poster(Protocol):
+    """Posts to WebSocket connections. It does not raise: what cannot be told counts as slow."""
+
+    def post(self, frames: Sequence[Frame]) -> list[Posted]:
+        """Post every frame, side by side, and say what became of each."""
+        ...
+
+    def close(self, connection: Connection) -> None:
+        """Close a connection, so that its other end notices; one that is closed stays so."""
         ...
 
 
@@ -258,7 +330,57 @@ class BlobStore(Protocol):
         ...
 
 
+class ErasableBlobs(Protocol):
+    """The same values for whoever erases them."""
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """Every key that begins so."""
+        ...
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Remove the values; those that are not there are no error."""
+        ...
+
+
 class Clock(Protocol):
     """Now, in Unix milliseconds."""
 
     def now_ms(self) -> int: ...
+
+
+class ScheduleEntry(Struct, frozen=True, kw_only=True):
+    """One entry of the scheduling service: when to send `message`. Times are Unix milliseconds; `{time}` in the message
+    stands for the time that the firing was due.
+    """
+
+    name: str
+    expression: str
+    timezone: str
+    message: str
+    enabled: bool = True
+    window_minutes: int = 0
+    starts_at_ms: int | None = None
+    ends_at_ms: int | None = None
+
+
+class ScheduleRefused(PushlaneError):
+    """The scheduling service does not take an entry as it stands; what was there before stays."""
+
+
+class Schedules(Protocol):
+    """The scheduling service: sends each entry's message to the wake-ups queue, at least once each time it is due.
+
+    Every call may be repeated, and raises `StoreUnavailable` when the service does not answer within its retries.
+    """
+
+    def put(self, entry: ScheduleEntry) -> None:
+        """Create the entry, or replace the one of this name; raises `ScheduleRefused`."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Remove the entry; one that is not there is no error."""
+        ...
+
+    def get(self, name: str) -> ScheduleEntry | None:
+        """The entry as the service has it. One that has fired for the last time may be gone."""
+        ...

@@ -95,6 +95,19 @@ def ministack_backend(aws: LocalAws) -> Iterator[Backend]:
         yield Backend(MINISTACK, _SESSION.client)
 
 
+_BY_TENANT: Final[Any] = {
+    "IndexName": "by_tenant",
+    "KeySchema": [
+        {"AttributeName": "tenant_bucket", "KeyType": "HASH"},
+        {"AttributeName": "accepted_at_ms", "KeyType": "RANGE"},
+    ],
+    "Projection": {
+        "ProjectionType": "INCLUDE",
+        "NonKeyAttributes": ["tenant_id", "status", "task_type", "tier", "pool", "epoch"],
+    },
+}
+
+
 def create_tables(client: "DynamoDBClient") -> dict[Table, str]:
     """Tables as the stacks make them, under names of their own."""
     run = uuid4().hex[:12]
@@ -110,6 +123,12 @@ def _create_table(client: "DynamoDBClient", table: Table, name: str) -> str:
         for index, key in keys.items()
     ]
     more: dict[str, Any] = {"LocalSecondaryIndexes": indexes} if indexes else {}
+    if table is Table.TASKS:
+        attributes += [
+            {"AttributeName": "tenant_bucket", "AttributeType": "S"},
+            {"AttributeName": "accepted_at_ms", "AttributeType": "N"},
+        ]
+        more["GlobalSecondaryIndexes"] = [_BY_TENANT]
     client.create_table(
         TableName=name,
         KeySchema=_schema("sk"),

@@ -5,7 +5,7 @@ With `AWS_ENDPOINT_URL` set (LocalStack, a running `make up`) its stacks are fou
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,31 +101,44 @@ def eventually(look: Callable[[], T | None], what: str, timeout_seconds: float =
 
 
 @pytest.fixture(scope="session")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    """One Pushlane for all the tests here."""
-    with deployment_of(tmp_path_factory.mktemp("deploy")) as ready:
-        yield ready
+def deployed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    """One Pushlane for all the tests here: an embedded one has the API too, one elsewhere may be without."""
+    if os.environ.get("AWS_ENDPOINT_URL"):
+        with deployment_of(tmp_path_factory.mktemp("deploy")) as found:
+            yield found
+    else:
+        yield request.getfixturevalue("api").deployed
 
 
 @contextmanager
-def deployment_of(work_dir: Path) -> Iterator[Deployed]:
+def deployment_of(work_dir: Path, context: Mapping[str, bool] | None = None) -> Iterator[Deployed]:
     """The Pushlane at `AWS_ENDPOINT_URL`, or one that stands for as long as the block."""
     endpoint_url = os.environ.get("AWS_ENDPOINT_URL")
     if endpoint_url:
         session = session_for(endpoint_url)
         installation = Installation.from_cloudformation(STAGE, session.client("cloudformation"))
-        yield _ready(endpoint_url, session, installation)
+        yield ready(endpoint_url, session, installation)
         return
     with embedded_aws(log_path=work_dir / "ministack.log") as aws:
-        deployment = deploy(CdkApp(ROOT), aws, work_dir)
+        deployment = deploy(CdkApp(ROOT, context or {}), aws, work_dir)
         installation = Installation.from_stacks(STAGE, deployment.outputs)
-        ready = _ready(aws.endpoint_url, session_for(aws.endpoint_url), installation)
-        ready.emulator_pid = aws.pid
-        ready.seconds = dict(deployment.seconds)
-        yield ready
+        found = ready(aws.endpoint_url, session_for(aws.endpoint_url), installation)
+        found.emulator_pid = aws.pid
+        found.seconds = dict(deployment.seconds)
+        yield found
 
 
-def _ready(endpoint_url: str, session: Any, installation: Installation) -> Deployed:
+@pytest.fixture(scope="session")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The deployment that has the API too (`tests.e2e.api_deployment`)."""
+    from tests.e2e.api_deployment import deployed_api
+
+    with deployed_api(tmp_path_factory.mktemp("deploy-api")) as found:
+        yield found
+
+
+def ready(endpoint_url: str, session: Any, installation: Installation) -> Deployed:
+    """What tests need of an installation, with some tenants registered."""
     aws = AwsClients.of(session)
     store = DynamoItemStore(aws.dynamodb, installation.tables)
     for tenant_id in TENANTS:

@@ -10,12 +10,12 @@ import pytest
 from pushlane.client import SubmitData
 from pushlane.model.events import HeldRecord
 from pushlane.model.ids import unkeyed_task_id
-from pushlane.model.task import Door, Status
+from pushlane.model.task import EVENT_DOORS, Door, Status
 from tests.e2e.conftest import Deployed
 
 pytestmark = pytest.mark.e2e
 
-DOORS = tuple(Door)
+DOORS = EVENT_DOORS
 
 
 def echo(value: object, **more: Any) -> SubmitData:

@@ -12,9 +12,11 @@ from pushlane.aws.queues import SqsSender
 from pushlane.client import SubmitData
 from pushlane.inmemory import InMemoryBlobs
 from pushlane.model.events import Dispatch
+from pushlane.model.keyring import ring_of
 from pushlane.model.task import Status
 from pushlane.ports import Put, Scalar, Update
 from pushlane.router.app import Router
+from pushlane.router.endpoints import Endpoints
 from pushlane.router.held import HeldTenants
 from pushlane.router.policy import PolicyDirectory
 from pushlane.router.ports import RouterPorts
@@ -28,6 +30,8 @@ from pushlane.state.items import number
 from pushlane.testing import sqs_event, submit_envelope
 from pushlane.wiring.turns import back_off
 from tests.e2e.conftest import Deployed, eventually
+
+RING = ring_of(b"a key of this test")
 
 pytestmark = pytest.mark.e2e
 
@@ -96,11 +100,11 @@ def _router(deployed: Deployed, replans: list[int]) -> Router:
     return Router(
         RouterPorts(
             turn=turn,
-            pusher=Pusher(deployed.store, sender, turn.blobs, lambda: b"a key of this test"),
+            pusher=Pusher(deployed.store, Endpoints(sender), turn.blobs, lambda: RING),
             tenants=TenantDirectory(deployed.store, clock),
             quarantine=Quarantine(deployed.store, sender, clock, deployed.installation.quarantine_queue_url),
             held=HeldTenants(),
-            signing_key=lambda: b"a key of this test",
+            keyring=lambda: RING,
             accept_unsigned_tenant=True,
             results_queue_arn="results",
             wakeups_queue_arn="wakeups",

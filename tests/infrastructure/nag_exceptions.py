@@ -1,5 +1,6 @@
 """What cdk-nag finds and why it stays: one line a resource and a rule. A finding that is gone must leave this list."""
 
+import itertools
 from typing import Final
 
 _LOGGING: Final = (
@@ -15,9 +16,24 @@ _AGENT_QUEUES: Final = "Agents are added by later stacks; the prefix of the name
 _VERSIONS: Final = "The grant of EventBridge Scheduler covers the versions of exactly this one function."
 _CLAIMS: Final = "Claims are objects named by digest; their prefix is all that a function may touch."
 
-_AGENT_QUEUES_ARN: Final = "arn:<AWS::Partition>:sqs:<AWS::Region>:<AWS::AccountId>:pushlane-prod-agent-*"
+_PUBLIC: Final = "The document of the API is anybody's; a hook proves itself by the signature of its body."
+_CONNECTED: Final = "A WebSocket route can be authorized at $connect alone, and there it is."
+_SOCKET_LOG: Final = "WebSocket access logs need a role of the whole account; the function logs who connects."
+_CONNECTIONS: Final = "Connections come and go; the right is to those of this one API."
+_SCHEDULES: Final = "Schedules are made for tenants as they ask; the right is to those of this one group."
+
+_AGENT_ARNS: Final = tuple(
+    f"arn:<AWS::Partition>:{place}pushlane-prod-agent-*"
+    for place in (
+        "sqs:<AWS::Region>:<AWS::AccountId>:",
+        "lambda:<AWS::Region>:<AWS::AccountId>:function:",
+        "sns:<AWS::Region>:<AWS::AccountId>:",
+    )
+)
 _ROUTING: Final = "Pushlane-Prod-Routing/Routing"
+_EDGE: Final = "Pushlane-Prod-Api/Edge"
 _LAST_RESORTS: Final = (
+    f"{_EDGE}/Api/Schedules/DeadLetters/Resource",
     "Pushlane-Prod-Channels/Channels/UndeliveredSubmissions/Resource",
     "Pushlane-Prod-Channels/Channels/Quarantine/Resource",
     f"{_ROUTING}/Router/StreamDeadLetters/Resource",
@@ -29,6 +45,7 @@ _LAST_RESORTS: Final = (
 _DECIDING: Final = tuple(
     f"{_ROUTING}/{name}/{name}" for name in ("Router", "Sweep", "Lifecycle", "Registry", "Streamer")
 )
+_CALLED: Final = tuple(f"{_EDGE}/{name}/{name}" for name in ("Api", "Sockets", "Courier", "Authorizer"))
 _AGENTS: Final = tuple(f"Pushlane-Prod-Agents/{name}/Agent" for name in ("Extract", "Summarize", "Digest"))
 
 
@@ -40,14 +57,15 @@ def exceptions() -> dict[tuple[str, str], str]:
         ("AwsSolutions-IAM5[Resource::<...>:*]", _schedule_role()): _VERSIONS,
     }
     found |= {("AwsSolutions-SQS3", path): _LAST_RESORT for path in _LAST_RESORTS}
-    for path in (*_DECIDING, *_AGENTS):
+    found |= _of_the_edge()
+    for path in (*_DECIDING, *_CALLED, *_AGENTS):
         found["AwsSolutions-L1", f"{path}/Function/Resource"] = _RUNTIME
         found["AwsSolutions-IAM5[Resource::*]", f"{path}/Role/DefaultPolicy/Resource"] = _TRACING
-    for path in _DECIDING[:2]:
-        rule = f"AwsSolutions-IAM5[Resource::{_AGENT_QUEUES_ARN}]"
-        found[rule, f"{path}/Role/DefaultPolicy/Resource"] = _AGENT_QUEUES
+    for path in (*_DECIDING[:2], *_CALLED[:2]):
+        for arn in _AGENT_ARNS:
+            found[f"AwsSolutions-IAM5[Resource::{arn}]", f"{path}/Role/DefaultPolicy/Resource"] = _AGENT_QUEUES
         found["AwsSolutions-IAM5[Resource::<...>/claims/*]", f"{path}/Role/DefaultPolicy/Resource"] = _CLAIMS
-    for path in _AGENTS:
+    for path in (*_AGENTS, _CALLED[2]):
         rule = "AwsSolutions-IAM5[Resource::<...>/claims/*]"
         found[rule, f"{path}/Role/DefaultPolicy/Resource"] = _CLAIMS
     return found
@@ -55,3 +73,20 @@ def exceptions() -> dict[tuple[str, str], str]:
 
 def _schedule_role() -> str:
     return "Pushlane-Prod-Routing/SchedulerRoleForTarget-<...>/DefaultPolicy/Resource"
+
+
+def _of_the_edge() -> dict[tuple[str, str], str]:
+    http, sockets = f"{_EDGE}/Api/Http/Api", f"{_EDGE}/Sockets"
+    account = "<AWS::Region>:<AWS::AccountId>"
+    found = {("AwsSolutions-APIG1", f"{sockets}/Stage/Resource"): _SOCKET_LOG}
+    for route in ("GET--v1--openapi.json", "POST--v1--hooks--{hook_id}"):
+        found["AwsSolutions-APIG4", f"{http}/{route}/Resource"] = _PUBLIC
+    for route in ("$default", "$disconnect"):
+        found["AwsSolutions-APIG4", f"{sockets}/Api/{route}-Route/Resource"] = _CONNECTED
+    for name, method in itertools.product(("Streamer", "Courier"), ("POST", "DELETE")):
+        connections = f"arn:<AWS::Partition>:execute-api:{account}:<EdgeSocketsApi<...>>/live/{method}/@connections/*"
+        found[f"AwsSolutions-IAM5[Resource::{connections}]", f"{_EDGE}/{name}Connections/Resource"] = _CONNECTIONS
+    schedules = f"arn:<AWS::Partition>:scheduler:{account}:schedule/PushlaneProdApi-Edge-Api-Schedules-Group-<...>/*"
+    for path in (f"{_EDGE}/Api/Api/Role/DefaultPolicy/Resource", f"{_EDGE}/SweepSchedules/Resource"):
+        found[f"AwsSolutions-IAM5[Resource::{schedules}]", path] = _SCHEDULES
+    return found

@@ -57,9 +57,16 @@ class Templates:
         """What a role's policies allow."""
         return [
             statement
-            for policy in self.resources("AWS::IAM::Policy")
-            if policy.stack == role.stack and {"Ref": role.logical_id} in policy.properties["Roles"]
+            for policy in self.policies(role)
             for statement in policy.properties["PolicyDocument"]["Statement"]
+        ]
+
+    def policies(self, role: Resource) -> list[Resource]:
+        """The policies of a role, those in later stacks included."""
+        return [
+            policy
+            for policy in self.resources("AWS::IAM::Policy")
+            if role in [self.target(one, policy.stack) for one in policy.properties["Roles"]]
         ]
 
     def role_of(self, function: Resource) -> Resource:

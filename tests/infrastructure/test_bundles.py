@@ -28,7 +28,9 @@ pytestmark = pytest.mark.xdist_group("bundles")  # what these tests share is exp
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LOCK = REPOSITORY / "requirements.lock"
-OWN = tuple(f"lambdas.{name}.handler" for name in ("router", "lifecycle", "streamer", "sweep", "registry"))
+DECIDING = ("router", "lifecycle", "streamer", "sweep", "registry")
+EDGE = ("api", "authorizer", "sockets", "courier")
+OWN = tuple(f"lambdas.{name}.handler" for name in (*DECIDING, *EDGE))
 AGENTS = tuple(f"examples.agents.{name}.handler" for name in ("extract", "summarize", "digest", "chaos", "graph"))
 IMPORT = "import importlib, sys; sys.path[:0] = [sys.argv[1]]; importlib.import_module(sys.argv[2]).handler"
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pushlane.settings import edge
 from pushlane.settings import functions as settings
 from pushlane.settings.environment import variable
 from tests.infrastructure.templates import Resource, Templates, actions, resource_values
@@ -19,6 +20,10 @@ SETTINGS = {
     "LifecycleFunction": settings.LifecycleSettings,
     "StreamerFunction": settings.StreamerSettings,
     "RegistryFunction": settings.RegistrySettings,
+    "AuthorizerFunction": edge.AuthorizerSettings,
+    "ApiFunction": edge.ApiSettings,
+    "SocketsFunction": edge.SocketsSettings,
+    "CourierFunction": edge.CourierSettings,
     "Extract": settings.AgentSettings,
     "Summarize": settings.AgentSettings,
     "Digest": settings.AgentSettings,
@@ -44,8 +49,9 @@ def rights(templates: Templates, name: str) -> set[tuple[str, str]]:
     """(action, what it is allowed on) of a function's role; resources by the name of their construct."""
     role = templates.role_of(function(templates, name))
     return {
-        (action, _label(templates, value, role.stack))
-        for statement in templates.statements(role)
+        (action, _label(templates, value, policy.stack))
+        for policy in templates.policies(role)
+        for statement in policy.properties["PolicyDocument"]["Statement"]
         for action in actions(statement)
         for value in resource_values(statement)
     }
@@ -149,15 +155,24 @@ def test_a_turn_may_read_and_write_the_state_and_push(prod: Templates, name: str
     agents = "arn:<AWS::Partition>:sqs:<AWS::Region>:<AWS::AccountId>:pushlane-prod-agent-*"
     expected = state | indexes | {(action, "StateConfig") for action in READ}
     expected |= {("secretsmanager:GetSecretValue", "StateSigningSecret")}
-    expected |= {("sqs:SendMessage", "ChannelsWakeups"), ("sqs:SendMessage", agents)}
+    expected |= {("sqs:SendMessage", on) for on in ("ChannelsWakeups", "ChannelsOutbound", agents)}
+    expected |= {
+        ("lambda:InvokeFunction", agents.replace(":sqs:", ":lambda:").replace(":pushlane", ":function:pushlane"))
+    }
+    expected |= {("sns:Publish", agents.replace(":sqs:", ":sns:"))}
     expected |= {(action, "StateClaims/claims/*") for action in ("s3:GetObject", "s3:PutObject")}
     expected |= {("s3:ListBucket", "StateClaims")}
     if name == "RouterFunction":
         expected |= {("sqs:SendMessage", "ChannelsQuarantine"), ("sqs:SendMessage", "ChannelsHeld")}
         expected |= {("sqs:SendMessage", "RoutingRouterStreamDeadLetters")}
     else:
-        expected |= {("sqs:SendMessage", "RoutingSweepScheduleDeadLetters")}
-    assert own(prod, name) == expected
+        expected |= {("sqs:SendMessage", "RoutingSweepScheduleDeadLetters"), ("dynamodb:DeleteItem", "StateConfig")}
+    granted = own(prod, name)
+    settling = {one for one in granted if one[0].startswith(("scheduler:", "iam:PassRole"))}
+    assert granted - settling == expected
+    # The sweep finishes changes of schedules that broke off.
+    calls = {"iam:PassRole", *(f"scheduler:{call}Schedule" for call in ("Create", "Update", "Delete", "Get"))}
+    assert {action for action, _ in settling} == (calls if name == "SweepFunction" else set())
 
 
 STATE_TABLES = ("StateTasks", "StateAttempts", "StateScheduler")
@@ -175,15 +190,23 @@ def test_the_lifecycle_may_publish_and_put_aside_and_reads_no_table(prod: Templa
     }
 
 
-def test_the_streamer_may_check_proofs_and_write_the_event_logs_and_nothing_else(prod: Templates) -> None:
-    calls = ("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem")
-    expected = {(action, "StateEvents") for action in calls}
-    assert own(prod, "StreamerFunction") == expected | {("secretsmanager:GetSecretValue", "StateSigningSecret")}
+def test_the_streamer_may_check_proofs_write_the_event_logs_and_post_them_and_nothing_else(prod: Templates) -> None:
+    read = ("dynamodb:GetItem", "dynamodb:BatchGetItem")
+    expected = {(action, "StateTasks") for action in read}
+    expected |= {(action, "StateEvents") for action in (*read, "dynamodb:Query", "dynamodb:PutItem")}
+    changes = ("dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem")
+    expected |= {(action, "StateConnections") for action in (*read, *changes)}
+    expected |= {("sqs:SendMessage", "ChannelsEvents"), ("secretsmanager:GetSecretValue", "StateSigningSecret")}
+    granted = own(prod, "StreamerFunction")
+    posting = {one for one in granted if one[0] == "execute-api:ManageConnections"}
+    assert granted - posting == expected
+    assert {on.rpartition("/live/")[2] for _, on in posting} == {"POST/@connections/*", "DELETE/@connections/*"}
 
 
-def test_nobody_but_the_streamer_may_touch_the_event_logs(prod: Templates) -> None:
+def test_nobody_but_the_streamer_may_write_the_event_logs(prod: Templates) -> None:
+    reading = {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"}
     for name in SETTINGS.keys() - {"StreamerFunction"}:
-        assert "StateEvents" not in {on for _, on in rights(prod, name)}, name
+        assert {action for action, on in rights(prod, name) if on == "StateEvents"} <= reading, name
 
 
 def test_the_registry_may_only_change_items_of_the_scheduler_and_wake_pools(prod: Templates) -> None:

@@ -19,7 +19,7 @@ def is_last_resort(queue: Resource) -> bool:
 
 def test_every_queue_has_a_dead_letter_queue_or_is_one(prod: Templates) -> None:
     working = [queue for queue in prod.resources("AWS::SQS::Queue") if not is_last_resort(queue)]
-    assert len(working) == 8 + 3 + 1 + 3  # intake; held, results and wake-ups; events; agents
+    assert len(working) == 8 + 3 + 1 + 2 + 3  # intake; held, results and wake-ups; events; the courier's; agents
     for queue in working:
         redrive = queue.properties["RedrivePolicy"]
         assert 1 < redrive["maxReceiveCount"] <= 10
@@ -50,7 +50,7 @@ def test_a_message_stays_invisible_for_six_timeouts_of_its_consumer(prod: Templa
             function = prod.target(mapping.properties["FunctionName"], mapping.stack)
             assert source.properties["VisibilityTimeout"] >= 6 * function.properties["Timeout"]
             consumed += 1
-    assert consumed == 8 + 3 + 1 + 3
+    assert consumed == 8 + 3 + 1 + 2 + 3
 
 
 def test_queues_are_encrypted_and_refuse_plain_transport(prod: Templates) -> None:

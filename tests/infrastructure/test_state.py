@@ -30,7 +30,7 @@ def test_point_in_time_recovery_is_on_where_the_stage_says(
 ) -> None:
     templates: Templates = request.getfixturevalue(stage)
     tables = templates.resources("AWS::DynamoDB::Table")
-    assert len(tables) == 5
+    assert len(tables) == 6
     for table in tables:
         recovery = table.properties["PointInTimeRecoverySpecification"]
         assert recovery == {"PointInTimeRecoveryEnabled": enabled}
@@ -48,8 +48,9 @@ def test_tasks_stream_expire_and_are_listed_by_tenant(prod: Templates) -> None:
     assert [key["AttributeName"] for key in index["KeySchema"]] == ["tenant_bucket", "accepted_at_ms"]
 
 
-def test_events_expire_and_nobody_follows_them_by_a_stream(prod: Templates) -> None:
-    table = prod.only("AWS::DynamoDB::Table", named="Events").properties
+@pytest.mark.parametrize("name", ["Events", "Connections"])
+def test_events_and_connections_expire_and_nobody_follows_them_by_a_stream(prod: Templates, name: str) -> None:
+    table = prod.only("AWS::DynamoDB::Table", named=name).properties
     assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at_s", "Enabled": True}
     assert not {"StreamSpecification", "LocalSecondaryIndexes", "GlobalSecondaryIndexes"} & table.keys()
 
@@ -99,15 +100,16 @@ def test_the_signing_secret_is_generated(prod: Templates) -> None:
 
 
 def test_stacks_have_stable_names(prod: Templates, local: Templates) -> None:
-    for templates, stage in ((prod, "Prod"), (local, "Local")):
-        concerns = {"State", "Channels", "Routing", "Agents"}
-        assert templates.stacks.keys() == {f"Pushlane-{stage}-{concern}" for concern in concerns}
+    concerns = {"State", "Channels", "Routing", "Agents"}
+    assert local.stacks.keys() == {f"Pushlane-Local-{concern}" for concern in concerns}
+    assert prod.stacks.keys() == {f"Pushlane-Prod-{concern}" for concern in (*concerns, "Api")}
 
 
 def test_clients_find_what_they_need_in_the_outputs(prod: Templates) -> None:
     outputs = prod.outputs()
     assert outputs.keys() == {
         *("TasksTable", "AttemptsTable", "SchedulerTable", "ConfigTable", "EventsTable", "ClaimsBucket"),
+        *("ConnectionsTable", "SigningSecretArn", "HttpUrl", "IamHttpUrl", "WebSocketUrl", "ScheduleGroup"),
         *("IngressBusName", "FactsBusName", "IntakeTopicArns", "AnnouncementsTopicArn", "IntakeQueueUrls"),
         *("StreamName", "ResultsQueueUrl", "WakeupsQueueUrl", "HeldQueueUrl", "QuarantineQueueUrl"),
         *("DeadLetterQueues", "AlarmsTopicArn"),

@@ -11,6 +11,7 @@ from msgspec import Struct
 from pushlane.ports import Table
 from tests.reliability.behaviour import CALM, SECOND_ACT, STORMY, Behaviour
 from tests.reliability.broken import Broken, Violation
+from tests.reliability.claimers import Claimers
 from tests.reliability.deliveries import Deliveries
 from tests.reliability.faults import Counts
 from tests.reliability.handlers import HELD, INTAKE, RESULTS
@@ -18,6 +19,7 @@ from tests.reliability.operators import Operators
 from tests.reliability.points import Point, Standing
 from tests.reliability.producers import Producers
 from tests.reliability.races import Races
+from tests.reliability.watchers import Watchers
 from tests.reliability.world import World
 
 SWEEP_MS: Final = 60_000
@@ -56,6 +58,8 @@ class Course:
         self.deliveries = Deliveries(self.world)
         self.producers = Producers(self.world, self.deliveries)
         self.operators = Operators(self.world, self.deliveries, self.producers)
+        self.watchers = Watchers(self.world, self.deliveries)
+        self.claimers = Claimers(self.world, self.deliveries)
         self.world.slips.append(self.slip)
         self.world.races.append(Races(self.world, self.deliveries).before)
         self._tasks = _TASKS_ROOMY if self.world.roomy else _TASKS
@@ -107,6 +111,7 @@ class Course:
         world.invocations.gives_way = 0.0
         self.deliveries.behaviours = CALM
         self.operators.restore()
+        self.watchers.rest()
         bound_ms = world.clock.now_ms() + CALM_BOUND_MS
         if not self._until(self._over, bound_ms) and not self.broken:
             self._stuck("the faults stopped")
@@ -129,6 +134,7 @@ class Course:
     def _end(self) -> None:
         audit = self.world.audit
         audit.close()
+        self.watchers.finish()
         for one in self.producers.sent:
             ref = (one.door.value, one.source_id)
             if not audit.mirror.accepted(one.task_id) and ref not in self.world.quarantined:
@@ -192,6 +198,8 @@ class Course:
         if self._sweeps and self._next_sweep_ms <= now_ms:
             actions.append(self._sweep)
         actions += self.operators.due(now_ms)
+        actions += self.watchers.due(now_ms)
+        actions += self.claimers.due(now_ms)
         return actions
 
     def _deliverable(self) -> list[Action]:
@@ -220,7 +228,8 @@ class Course:
     def _next_ms(self) -> int | None:
         times = [at for queue in self.world.queues.values() if (at := queue.next_ms) is not None]
         world = self.world
-        due = (world.invocations.next_ready_ms(), self.operators.next_ms(), world.hearts.next_due_ms())
+        acting = (self.operators.next_ms(), self.watchers.next_ms(), self.claimers.next_ms())
+        due = (world.invocations.next_ready_ms(), *acting, world.hearts.next_due_ms())
         times += [at for at in due if at is not None]
         if self._arrivals:
             times.append(self._arrivals[-1][0])

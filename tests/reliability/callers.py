@@ -17,7 +17,7 @@ from tests.reliability.faults import Fault
 from tests.reliability.handlers import agent_item, queue_of
 from tests.reliability.invocations import Invocation
 from tests.reliability.producers import Producers
-from tests.reliability.tasks import TENANTS, a_task, envelope
+from tests.reliability.tasks import a_task, envelope
 from tests.reliability.world import World
 
 _BEATS_MS: Final = 8_000
@@ -46,7 +46,7 @@ class Callers:
         source = Source(door=Door.SQS, source_id=world.new_id("source"))
         body = envelope("SubmitTask", a_task(world.chance, world.clock.now_ms()))
         record = Record(item_id="1", source=source, body=body)
-        task = normalise(record, world.clock.now_ms(), accept_unsigned_tenant=True, tenants=TENANTS)
+        task = normalise(record, world.clock.now_ms(), lambda _record, _said: None)
 
         def work() -> None:
             if reserving.can_admit(task).admitted:

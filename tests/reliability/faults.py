@@ -150,6 +150,10 @@ class Injector:
             targets.setdefault(point.site, []).append((fault_of(point), calls))
         return targets
 
+    def aims_at(self, files: frozenset[str]) -> bool:
+        """Whether this world aims at a call in one of these files."""
+        return any(site.file in files for site in self._targets)
+
     def choose(self, call: str) -> Fault | None:
         """What goes wrong with this call of a port, if anything."""
         self.calls += 1

@@ -10,8 +10,10 @@ from pushlane.agent.ports import AgentPorts
 from pushlane.agent.runtime import AgentRuntime
 from pushlane.inmemory import ManualClock
 from pushlane.model.agent import AgentStatus
-from pushlane.ports import BlobStore, FactSink, ItemStore, MessageSender
+from pushlane.model.keyring import KeyRing, ring_of
+from pushlane.ports import BlobStore, FactSink, ItemStore, MessageSender, Poster
 from pushlane.router.app import Router
+from pushlane.router.endpoints import Endpoints
 from pushlane.router.held import HeldTenants
 from pushlane.router.lifecycle import LifecyclePorts
 from pushlane.router.policy import PolicyDirectory
@@ -31,6 +33,7 @@ HELD: Final = "queue/held"
 EVENTS: Final = "queue/events"
 QUARANTINE: Final = "queue/quarantine"
 AGENTS: Final = "queue/agent/"
+RING: Final = ring_of(b"a key for tests only, thirty-two bytes")
 ACTIVE: Final = AgentStatus.ACTIVE.value
 _EVENTS_KEPT_SECONDS: Final = 7 * 24 * 3_600
 
@@ -65,7 +68,7 @@ class RouterEnvironment:
 
     def __init__(self, outside: Outside) -> None:
         self.turn = turn_ports(outside)
-        self.pusher = Pusher(outside.store, outside.sender, outside.blobs, signing_key)
+        self.pusher = Pusher(outside.store, Endpoints(outside.sender), outside.blobs, keyring)
         self.busy = False
         self.seen = 0
         self.router = Router(
@@ -75,7 +78,7 @@ class RouterEnvironment:
                 tenants=TenantDirectory(outside.store, outside.clock),
                 quarantine=Quarantine(outside.store, outside.sender, outside.clock, QUARANTINE),
                 held=HeldTenants(),
-                signing_key=signing_key,
+                keyring=keyring,
                 accept_unsigned_tenant=True,
                 results_queue_arn=RESULTS,
                 wakeups_queue_arn=WAKEUPS,
@@ -106,22 +109,25 @@ def lifecycle_ports(outside: Outside) -> LifecyclePorts:
         sender=outside.sender,
         events_queue_url=EVENTS,
         quarantine_queue_url=QUARANTINE,
-        signing_key=signing_key,
+        keyring=keyring,
         log=outside.log,
         measure=lambda _facts: None,
     )
 
 
-def streamer(outside: Outside) -> Streamer:
+def streamer(outside: Outside, poster: Poster) -> Streamer:
     return Streamer(
         StreamerPorts(
             store=outside.store,
             clock=outside.clock,
-            signing_key=signing_key,
+            keyring=keyring,
+            sender=outside.sender,
+            events_queue_url=EVENTS,
             retention_seconds=_EVENTS_KEPT_SECONDS,
             back_off=lambda _tried: None,
             log=outside.log,
             measure=lambda _counts: None,
+            poster=poster,
         )
     )
 
@@ -144,8 +150,8 @@ def agent_runtime(outside: Outside, stage: Stage, heartbeat: Heartbeat, skew_ms:
     return AgentRuntime(definition(stage), ports)
 
 
-def signing_key() -> bytes:
-    return b"a key for tests only, thirty-two bytes"
+def keyring() -> KeyRing:
+    return RING
 
 
 def agent_item(agent_id: str, pool: str, capabilities: tuple[str, ...], slots: int) -> dict[str, Any]:

@@ -15,8 +15,24 @@ import pushlane
 
 # What a simulated handler is made of.
 PACKAGES: Final = ("router", "state", "agent")
-# Never deployed: `pushlane agent run` and an author's tests play the router there, over ports in memory.
-LEFT_OUT: Final = frozenset({"agent/rehearsal.py"})
+# Never deployed (`pushlane agent run` plays the router there), or no part of a task's way: what operators keep (keys,
+# principals, hooks, callbacks, schedules), firings and the delivery of callbacks. Their tests are those of tests/unit.
+LEFT_OUT: Final = frozenset(
+    {
+        "agent/rehearsal.py",
+        *("state/access_keys.py", "state/principals.py", "state/hooks.py", "state/callbacks.py", "state/schedules.py"),
+        *("router/schedules.py", "router/callback_delivery.py"),
+    }
+)
+# What only runs where event logs are kept and followed.
+LIVE: Final = frozenset(
+    {
+        *("router/appending.py", "router/repeating.py", "router/following.py", "router/snapshots.py"),
+        *("router/agent_connections.py", "state/connections.py", "state/copied_log.py", "state/event_log.py"),
+    }
+)
+# What only runs where agents claim.
+CLAIMING: Final = frozenset({"router/claim.py", "state/mailbox.py"})
 METHODS: Final = {
     "store": frozenset({"get", "query", "write", "transact"}),
     "sender": frozenset({"send"}),

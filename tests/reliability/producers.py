@@ -17,6 +17,7 @@ _SHARD: Final = "shardId-000000000000"
 _DOORS: Final = (Door.SQS, Door.EVENTBRIDGE, Door.EVENTBRIDGE, Door.SNS, Door.KINESIS)
 # One who has sent many alike goes on with it, though its lane may be full by now.
 _INSISTS: Final = 0.3
+_WITH_A_PARENT: Final = 0.02
 
 
 class Producers:
@@ -115,10 +116,17 @@ class Producers:
             if chance.hit(0.9):  # else the object is not there
                 world.blobs.put(key, body)
             return data | {"payload": value}, True
+        if chance.hit(_WITH_A_PARENT):
+            return self._attached(data), True
         if chance.hit(0.03):
             wrong: dict[str, Any] = chance.pick(({"tier": "utmost"}, {"tenant_id": "nobody"}, {"resources": {"x": 1}}))
             return data | wrong, False
         return data, True
+
+    def _attached(self, data: dict[str, Any]) -> dict[str, Any]:
+        """The child of some task. Of another tenant's it is accepted like one of none, and that one hears nothing."""
+        known = sorted(key for key, one in self._world.audit.mirror.tasks.items() if one.task is not None)
+        return data | {"parent": {"task_id": self._world.chance.pick(known) if known else "t-nobodys"}}
 
 
 def nudge_with(body: str, **changed: Any) -> str:

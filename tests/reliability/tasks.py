@@ -75,7 +75,7 @@ def a_policy(chance: Chance, *, lends: bool = False) -> Policy:
     limited.
     """
     pick = chance.pick
-    back = Redrive(after_seconds=pick((1, 20)), max_times=2, per_minute=pick((1, 30)))
+    back = Redrive(after_seconds=pick((1, 20)), max_times=pick((1, 2)), per_minute=pick((1, 30)))
     overflow_pool = "spare" if lends else pick(("spare", "spare", None))
     borrows = PoolPolicy(lane_max=pick((2, 3, 100)), overflow_pool=overflow_pool, redrive=pick((None, back)))
     return Policy(

@@ -6,11 +6,11 @@ from typing import Any, Final
 import msgspec
 
 from pushlane.agent.heartbeat.inmemory import Process
-from pushlane.inmemory import InMemoryBlobs, InMemoryItemStore, ManualClock
+from pushlane.inmemory import InMemoryBlobs, InMemoryItemStore, InMemoryPoster, ManualClock
 from pushlane.model.errors import StoreUnavailable
 from pushlane.model.policy import Policy
 from pushlane.model.task import Door
-from pushlane.ports import Change, Message, PublishedFact, Put, Table, Update, Write
+from pushlane.ports import Change, Frame, Message, Posted, PublishedFact, Put, Table, Update, Write
 from pushlane.state import keys
 from pushlane.state.policies import PolicyChange, set_policy
 from tests.reliability import older
@@ -36,8 +36,9 @@ from tests.reliability.handlers import (
 )
 from tests.reliability.hearts import Hearts
 from tests.reliability.invocations import Invocations
-from tests.reliability.points import Point, Standing
+from tests.reliability.points import CLAIMING, LIVE, Point, Standing
 from tests.reliability.ports import BlobUnavailable, Calls, FaultyBlobs, FaultySender, FaultySink, FaultyStore
+from tests.reliability.pulling import Pulling
 from tests.reliability.queues import Queue, Queued
 from tests.reliability.streams import Stream
 from tests.reliability.tasks import TENANTS, AgentShape, Submission, a_policy, a_roomy_policy, some_agents, task_id_of
@@ -48,6 +49,8 @@ _OLDER: Final = 0.1
 _ROOMY: Final = 0.5
 # One pool has no agents of its own and lives on those that another one lends.
 _LENDS: Final = 0.2
+# A connection that takes no more.
+_SLOW: Final = 0.02
 _DELAYS_S: Final = (1, 3, 10, 40)
 # How long the platform gathers messages of the router's queues before it delivers them.
 _WINDOWS_MS: Final = (1, 250, 1_000, 2_000, 2_000)
@@ -81,7 +84,9 @@ class World:
         self.roomy = self.chance.hit(_ROOMY)
         self.lends = not self.roomy and self.chance.hit(_LENDS)
         self.window_ms = 2_000 if self.roomy else self.chance.pick(_WINDOWS_MS)
-        self.keeps_event_logs = self.chance.hit(0.15)  # they cost much and decide nothing
+        # They cost much and decide nothing.
+        self.keeps_event_logs = self.chance.hit(0.15) or self.injector.aims_at(LIVE)
+        self.pulls = Pulling(seed, wanted=self.injector.aims_at(CLAIMING), lends=self.lends)
         self.loses_messages = 0.0
         self.log_lines: list[str] = []
         self.slips: list[Callable[[], bool]] = []
@@ -102,7 +107,8 @@ class World:
         )
         self.routers: list[RouterEnvironment] = []
         self.sweeper = turn_ports(self.outside)
-        self.streamer = streamer(self.outside)
+        self.poster = InMemoryPoster(answer=self._posting)
+        self.streamer = streamer(self.outside, self.poster)
         if not self.lends and self.chance.hit(_OLDER):
             self._begin_with_older_items()
         self.policy = self.new_policy()
@@ -148,6 +154,7 @@ class World:
                     "slots": agent.slots,
                     "queue_url": said["QueueUrl"],
                     "status": ACTIVE,
+                    **self.pulls.endpoint(agent),
                 },
                 add={"used": 0, "revision": 0},
             )
@@ -294,6 +301,9 @@ class World:
             return 0
         self.injector.count(Fault.DELAYED)
         return self.chance.pick(_DELAYS_S) * 1_000
+
+    def _posting(self, _frame: Frame) -> Posted:
+        return Posted.SLOW if self.injector.active and self.chance.hit(_SLOW) else Posted.DELIVERED
 
     def _on_change(self, change: Change) -> None:
         self.audit.note(change)

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from pushlane.model.agent import Agent
 from pushlane.model.attempt import Outcome, OutcomeKind
+from pushlane.model.endpoint import sqs
 from pushlane.model.policy import Policy
 from pushlane.model.task import Tier
 from pushlane.scheduling.books import Books
@@ -65,7 +66,7 @@ class Backlog:
     def __init__(self, policy: Policy, slots: int, works: Sequence[Work]) -> None:
         self.policy = policy
         self.works = {f"t-{work.number:04d}": work for work in works}
-        self.agent = Agent(agent_id="one", capabilities=frozenset({"work"}), slots=slots, queue_url="")
+        self.agent = Agent(agent_id="one", capabilities=frozenset({"work"}), slots=slots, endpoint=sqs("simulated"))
         self.lanes = SimulatedLanes(policy)
         self.tiers: dict[Tier, TierView] = {}
         self.accounts: dict[AccountRef, AccountView] = {}

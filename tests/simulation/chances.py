@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from pushlane.model.agent import Agent
+from pushlane.model.endpoint import sqs
 from pushlane.model.policy import (
     Policy,
     PoolPolicy,
@@ -75,7 +76,7 @@ def some_agents(choose: Choose) -> list[Agent]:
             pool=pool,
             capabilities=frozenset(capabilities),
             slots=choose((1, 2, 3)),
-            queue_url=f"queue/agent/{pool}-{number}",
+            endpoint=sqs(f"queue/agent/{pool}-{number}"),
         )
         for pool, kinds in able.items()
         for number, capabilities in enumerate(kinds)

@@ -89,7 +89,7 @@ class World(InMemoryDispatcher):
             self.store.write(agent_item(agent))
         document = msgspec.json.encode(policy)
         set_policy(self.store, PolicyChange(document=document, change_id="first", changed_by="test"), 0)
-        self.queues = [agent.queue_url for agent in agents]
+        self.queues = [agent.endpoint.target for agent in agents]
         self.pushed: list[Dispatch] = []
         self.running: list[Attempted] = []
         self.ended: list[Message] = []

@@ -8,7 +8,12 @@ import pytest
 
 from tests.readme import EXECUTED, ROOT, blocks, commands
 
-EXAMPLES = ("examples/submit_a_task.py", "examples/greeter/handler.py", "examples/foreign_app/app.py")
+EXAMPLES = (
+    "examples/submit_a_task.py",
+    "examples/watch_a_task.py",
+    "examples/greeter/handler.py",
+    "examples/foreign_app/app.py",
+)
 
 
 def test_every_command_is_executed_by_a_test() -> None:

@@ -6,6 +6,7 @@ import msgspec
 
 from pushlane.model.agent import Agent
 from pushlane.model.attempt import Attempt, ErrorDetail, Outcome, OutcomeKind, Reservation
+from pushlane.model.endpoint import sqs
 from pushlane.model.policy import Policy
 from pushlane.model.task import Door, Source, Task, Tier
 from pushlane.ports import ItemStore, Key, Put, Table, Update, Write
@@ -13,6 +14,7 @@ from pushlane.scheduling.decisions import Block, Dispatch, FromLane, Park, ParkR
 from pushlane.scheduling.entry import Entry, entry_of, lane_of
 from pushlane.scheduling.snapshot import Arrival, Finished, LaneState, LaneView, LeaseExpired, Ready, RetryState
 from pushlane.state import keys
+from pushlane.state.items import endpoint_attributes
 
 NOW: Final = 1_700_000_000_000
 POOL: Final = "default"
@@ -110,7 +112,9 @@ def a_lane(
 
 
 def an_agent(name: str = "one", *, slots: int = 1, used: int = 0, **changed: Any) -> Agent:
-    agent = Agent(agent_id=name, capabilities=frozenset({"work"}), slots=slots, used=used, queue_url=f"queue/{name}")
+    agent = Agent(
+        agent_id=name, capabilities=frozenset({"work"}), slots=slots, used=used, endpoint=sqs(f"queue/{name}")
+    )
     return msgspec.structs.replace(agent, **changed)
 
 
@@ -143,7 +147,7 @@ def agent_item(agent: Agent) -> Put:
         "pool": agent.pool,
         "capabilities": sorted(agent.capabilities),
         "slots": agent.slots,
-        "queue_url": agent.queue_url,
+        **endpoint_attributes(agent.endpoint),
         "status": agent.status.value,
         "used": agent.used,
         "revision": agent.revision,

@@ -31,15 +31,18 @@ class Attempt(Protocol):
 
     def wait_for_signal(self, name: str, timeout_seconds: float | None = None) -> Signal: ...
 
+    def emit(self, kind: str, data: object = None) -> None: ...
+
 
 class Order(Struct, frozen=True):
     """What to do; `times` limits it to the first so many attempts, later ones echo `value`. Without it, always.
 
     `steps`: so many of `seconds` each, with a checkpoint after each. `doze`: end the invocation and go on `seconds`
     later. `ask`: wait for a signal named `answer`, which is the value then. `raise-steps` fails after every step.
+    `tell`: emit a `part` in each of `steps`, `seconds` apart.
     """
 
-    do: Literal["sleep", "raise", "exit", "permanent", "echo", "steps", "raise-steps", "doze", "ask"]
+    do: Literal["sleep", "raise", "exit", "permanent", "echo", "steps", "raise-steps", "doze", "ask", "tell"]
     seconds: Annotated[float, Meta(ge=0, le=900)] = 0.0
     steps: Annotated[int, Meta(ge=1, le=1_000)] = 1
     times: Annotated[int, Meta(ge=0)] | None = None
@@ -63,6 +66,8 @@ def carry_out(order: Order, attempt: Attempt) -> dict[str, Any]:
         case "doze":
             attempt.sleep(order.seconds)
             return {"value": order.value, "attempt": attempt.attempt}
+        case "tell":
+            return {"value": order.value, "attempt": attempt.attempt, "told": _tell(order, attempt)}
         case "ask":
             return {"value": attempt.wait_for_signal("answer").data, "attempt": attempt.attempt}
         case _:
@@ -82,6 +87,13 @@ def _steps(order: Order, attempt: Attempt) -> dict[str, Any]:
         if order.do == "raise-steps":
             raise Misbehaved(f"attempt {attempt.attempt} raised after step {state['done']}")
     return {"steps": state["done"], "resumed_at": (attempt.restored or {"done": 0})["done"]}
+
+
+def _tell(order: Order, attempt: Attempt) -> int:
+    for number in range(order.steps):
+        time.sleep(order.seconds)
+        attempt.emit("part", {"number": number, "of": order.steps})
+    return order.steps
 
 
 def _misbehave(order: Order, attempt: Attempt) -> None:

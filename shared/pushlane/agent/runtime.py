@@ -16,6 +16,7 @@ from pushlane.agent.errors import AttemptLost, Permanent, Throttled
 from pushlane.agent.flow import AttemptEnds
 from pushlane.agent.heartbeat import Watch
 from pushlane.agent.lease import LEASE_GRACE_MS, LeaseRules
+from pushlane.agent.payloads import Claims
 from pushlane.agent.ports import AgentPorts
 from pushlane.model.attempt import ErrorDetail, Outcome, OutcomeKind
 from pushlane.model.attempt import Throttled as Pause
@@ -48,7 +49,7 @@ class AgentRuntime:
 
         Raises `msgspec.DecodeError` for a body that is no dispatch, and `StoreUnavailable` before anything happened.
         """
-        dispatch = msgspec.json.decode(body, type=Dispatch)
+        dispatch = self._whole(msgspec.json.decode(body, type=Dispatch))
         now_ms = self._ports.clock.now_ms()
         invocation = Invocation(
             call_id=self._ports.new_call_id(), started_at_ms=now_ms, ends_at_ms=now_ms + remaining_ms
@@ -65,6 +66,12 @@ class AgentRuntime:
             return self._run_started(live)
         finally:
             live.stop()
+
+    def _whole(self, dispatch: Dispatch) -> Dispatch:
+        """The dispatch itself, where it was too large for the agent's endpoint and travelled as a claim check."""
+        if dispatch.whole is None:
+            return dispatch
+        return msgspec.convert(Claims(dispatch.tenant_id, self._ports.blobs).redeem(dispatch.whole), Dispatch)
 
     def _start(self, dispatch: Dispatch, invocation: Invocation, rules: LeaseRules) -> Attributes:
         key = attempts.attempt_item(dispatch.attempt_pk, dispatch.task_id)

@@ -48,7 +48,7 @@ class Child:
 def submit(
     live: LiveAttempt, waits: Waits, task_type: str, payload: object, *, key: str, attached: bool, more: dict[str, Any]
 ) -> Child:
-    """Submit a child task; see `TaskContext.submit`."""
+    """Submit a child task; see `TaskContext.submit`. The attempt's reservation token vouches for the tenant."""
     depth = live.dispatch.cause_depth + 1
     if depth > CAUSATION_DEPTH_MAX:
         raise Permanent(f"submit({key!r}): tasks are nested {CAUSATION_DEPTH_MAX} deep already")
@@ -86,6 +86,7 @@ def _send(live: LiveAttempt, data: SubmitData, depth: int) -> None:
         traceparent=live.dispatch.traceparent,
         depth=depth,
         intake=slot,
+        token=live.dispatch.token or None,
     )
     urls = live.ports.intake_queue_urls
     message = Message(to_json(SubmitTask(metadata=metadata, data=data)), group=data.tenant_id)

@@ -1,13 +1,16 @@
 """`BlobStore` on S3."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final
 
 from pushlane.aws.failures import SEND_ERRORS, error_code
 from pushlane.model.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
+
+_DELETED_MAX: Final = 1_000
 
 
 class S3BlobStore:
@@ -27,6 +30,19 @@ class S3BlobStore:
             return self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
         except self._client.exceptions.NoSuchKey as error:
             raise KeyError(key) from error
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """See `ErasableBlobs.keys`."""
+        for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix):
+            yield from (one["Key"] for one in page.get("Contents", []))
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """See `ErasableBlobs.delete`. Raises `StoreUnavailable` when some were left."""
+        for start in range(0, len(keys), _DELETED_MAX):
+            named: list[ObjectIdentifierTypeDef] = [{"Key": key} for key in keys[start : start + _DELETED_MAX]]
+            answer = self._client.delete_objects(Bucket=self._bucket, Delete={"Objects": named, "Quiet": True})
+            if left := answer.get("Errors", []):
+                raise StoreUnavailable(f"claims: {len(left)} not deleted ({left[0].get('Code')}): repeat the call")
 
 
 class S3TurnBlobStore:

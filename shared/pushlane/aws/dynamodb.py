@@ -7,7 +7,7 @@ repeated by botocore only, so with `total_max_attempts=1` never. `TransactionCan
 turn plans again.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
@@ -84,6 +84,16 @@ class DynamoItemStore:
                 break
             parameters["ExclusiveStartKey"] = page["LastEvaluatedKey"]
         return found
+
+    def scan(self, table: Table) -> Iterator[Item]:
+        """See `ItemScanner.scan`. Consistent, and a page (1 MB) at a time."""
+        parameters: dict[str, Any] = {"TableName": self._name(table), "ConsistentRead": True}
+        while True:
+            page = self._repeated(partial(self._client.scan, **parameters))
+            yield from (item_from_wire(table, wire) for wire in page["Items"])
+            if not page.get("LastEvaluatedKey"):
+                return
+            parameters["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def write(self, operation: Write) -> Attributes:
         """See `ItemStore.write`."""

@@ -1,4 +1,4 @@
-"""The key that signs reservation tokens, from Secrets Manager."""
+"""The secret that holds the signing keys, from Secrets Manager."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -7,8 +7,8 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 
-def signing_key(client: "SecretsManagerClient", secret_arn: str) -> bytes:
+def signing_secret(client: "SecretsManagerClient", secret_arn: str) -> bytes:
     """The current value of the secret. Not cached here: the caller keeps it, so that a test can see a rotation."""
     found: Mapping[str, Any] = client.get_secret_value(SecretId=secret_arn)  # text or bytes, never both
-    key: bytes = found["SecretBinary"] if "SecretBinary" in found else found["SecretString"].encode()
-    return key
+    secret: bytes = found["SecretBinary"] if "SecretBinary" in found else found["SecretString"].encode()
+    return secret

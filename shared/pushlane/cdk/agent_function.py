@@ -1,21 +1,30 @@
-"""An agent as a Lambda function: pushed to through a queue of its own, registered when it can receive."""
+"""An agent as a Lambda function: pushed to through an endpoint of its own, registered when it can receive."""
 
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from aws_cdk import aws_lambda as lambda_
-from constructs import Construct
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from constructs import Construct, IDependable
 
 from pushlane.cdk.bundling import Sources
 from pushlane.cdk.dispatcher import DispatcherLike
 from pushlane.cdk.python_function import PythonFunction
 from pushlane.cdk.queues import DeadLetterQueue, WorkQueue
+from pushlane.cdk.stage import tls_only
+from pushlane.model.dead_letters import DeadLetterKind
+from pushlane.model.endpoint import Endpoint, EndpointKind, sqs
 from pushlane.model.ids import digest
 from pushlane.settings.functions import AgentSettings
 
+AgentEndpoint = Literal["sqs", "lambda", "sns"]
+
 _QUEUE_NAME_MAX: Final = 80
+_FUNCTION_NAME_MAX: Final = 64
+_TOPIC_NAME_MAX: Final = 256
 _MAPPING_CONCURRENCY_MIN: Final = 2  # Lambda accepts no less
 
 
@@ -25,7 +34,8 @@ class AgentFunction(Construct):
     `entry` is the module with the `@agent` object named `handler`, found under `source_root` (default: the folder of
     the CDK app). The entry in the registry is made last and removed first, so tasks come only while they can be taken.
     What the agent's own code needs beside: `variables` of its environment, `aws_services` that it calls, and the rights
-    for them by `running.allow`.
+    for them by `running.allow`. `endpoint`: how it is pushed to, by a queue of its own ("sqs"), by asynchronous
+    invocations ("lambda"), or by a topic that others may listen to as well ("sns").
     """
 
     def __init__(
@@ -45,22 +55,21 @@ class AgentFunction(Construct):
         source_root: Path | None = None,
         aws_services: tuple[str, ...] = (),
         variables: Mapping[str, str] | None = None,
+        endpoint: AgentEndpoint = "sqs",
     ) -> None:
         super().__init__(scope, construct_id)
+        by_queue = endpoint == "sqs"
         self.dead_letters = DeadLetterQueue(
             self,
             "DeadLetters",
             config=dispatcher.config,
             alarms=dispatcher.channels.alarms,
             name=f"agent/{agent_id}",
+            kind=DeadLetterKind.QUEUE if by_queue else DeadLetterKind.CALL,
         )
-        self.queue = WorkQueue(
-            self,
-            "Dispatch",
-            config=dispatcher.config,
-            consumer_timeout_seconds=timeout_seconds,
-            dead_letters=self.dead_letters,
-            name=dispatch_queue_name(dispatcher.routing.agent_queue_prefix, agent_id),
+        prefix = dispatcher.routing.agent_queue_prefix
+        self.queue = (
+            self._queue(dispatcher, timeout_seconds, dispatch_queue_name(prefix, agent_id)) if by_queue else None
         )
         self.running = PythonFunction(
             self,
@@ -73,11 +82,13 @@ class AgentFunction(Construct):
             timeout_seconds=timeout_seconds,
             memory_mb=memory_mb,
             aws_services=("dynamodb", "sqs", "s3", *aws_services),
+            failed_calls=None if by_queue else self.dead_letters,
+            function_name=dispatch_name(prefix, agent_id, _FUNCTION_NAME_MAX) if endpoint == "lambda" else None,
         )
         for name, value in (variables or {}).items():
             self.running.function.add_environment(name, value)
         _allow_agent(self.running, dispatcher)
-        mapping = self._consume(slots)
+        place, first = self._place(endpoint, dispatcher, agent_id, slots)
         self.registration = dispatcher.routing.registry.register(
             self,
             "Registration",
@@ -85,28 +96,65 @@ class AgentFunction(Construct):
             pool=pool,
             capabilities=list(capabilities),
             slots=slots,
-            queue_url=self.queue.queue_url,
+            endpoint=place,
         )
-        self.registration.node.add_dependency(mapping)
+        self.registration.node.add_dependency(first)
 
-    def _consume(self, slots: int) -> lambda_.EventSourceMapping:
+    def _place(
+        self, endpoint: AgentEndpoint, dispatcher: DispatcherLike, agent_id: str, slots: int
+    ) -> tuple[Endpoint, IDependable]:
+        """Where the agent is pushed to, and what has to be there before it is registered."""
+        if self.queue is not None:
+            return sqs(self.queue.queue_url), self._consume(self.queue, slots)
+        if endpoint == "lambda":
+            function = self.running.function
+            return Endpoint(kind=EndpointKind.LAMBDA, target=function.function_arn), self.running
+        topic = sns.Topic(
+            self,
+            "Dispatches",
+            topic_name=dispatch_name(dispatcher.routing.agent_queue_prefix, agent_id, _TOPIC_NAME_MAX),
+            enforce_ssl=tls_only(dispatcher.config),
+        )
+        subscription = topic.add_subscription(
+            subscriptions.LambdaSubscription(self.running.function, dead_letter_queue=self.dead_letters)
+        )
+        return Endpoint(kind=EndpointKind.SNS, target=topic.topic_arn), subscription
+
+    def _queue(self, dispatcher: DispatcherLike, timeout_seconds: int, name: str) -> WorkQueue:
+        return WorkQueue(
+            self,
+            "Dispatch",
+            config=dispatcher.config,
+            consumer_timeout_seconds=timeout_seconds,
+            dead_letters=self.dead_letters,
+            name=name,
+        )
+
+    def _consume(self, queue: WorkQueue, slots: int) -> lambda_.EventSourceMapping:
         """One task an invocation, so that one slow or failing task never holds another back."""
-        self.queue.grant_consume_messages(self.running.role)
+        queue.grant_consume_messages(self.running.role)
         return self.running.function.add_event_source_mapping(
             "Dispatches",
-            event_source_arn=self.queue.queue_arn,
+            event_source_arn=queue.queue_arn,
             batch_size=1,
             max_concurrency=max(_MAPPING_CONCURRENCY_MIN, slots),
         )
 
 
 def dispatch_queue_name(prefix: str, agent_id: str) -> str:
-    """The name of an agent's queue. What SQS does not allow, or is too long, is replaced by a digest of the id."""
+    """The name of an agent's queue."""
+    return dispatch_name(prefix, agent_id, _QUEUE_NAME_MAX)
+
+
+def dispatch_name(prefix: str, agent_id: str, characters_max: int) -> str:
+    """The name of an agent's queue, function or topic: the router's rights go by its prefix. What is not allowed in
+    it, or is too long, is replaced by a digest of the id.
+    """
     safe = re.sub(r"[^A-Za-z0-9_-]", "-", agent_id)
-    if safe == agent_id and len(prefix + safe) <= _QUEUE_NAME_MAX:
+    if safe == agent_id and len(prefix + safe) <= characters_max:
         return prefix + safe
     suffix = "-" + digest(agent_id)[:8]
-    return (prefix + safe)[: _QUEUE_NAME_MAX - len(suffix)] + suffix
+    return (prefix + safe)[: characters_max - len(suffix)] + suffix
 
 
 def _settings(dispatcher: DispatcherLike, agent_id: str) -> AgentSettings:

@@ -1,7 +1,7 @@
 """Channels: the doors that producers use, the queues between functions, and where facts are published."""
 
 import itertools
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
@@ -14,8 +14,9 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from pushlane.cdk.alarms import Alarms
+from pushlane.cdk.producers import Producers
 from pushlane.cdk.queues import DeadLetterQueue, WorkQueue
-from pushlane.cdk.stage import is_local, removal_policy, tls_only
+from pushlane.cdk.stage import is_local, producers_of_context, removal_policy, tls_only
 from pushlane.model.commands import COMMANDS
 from pushlane.model.dead_letters import DeadLetterKind
 from pushlane.model.ids import INTAKE_SLOTS, intake_queue_of
@@ -24,10 +25,11 @@ from pushlane.settings.stage import StageConfig
 SUBMIT_DETAIL_TYPE: Final = "SubmitTask"
 SET_POLICY_DETAIL_TYPE: Final = "SetPolicy"
 SUBMIT_WORKFLOW_DETAIL_TYPE: Final = "SubmitWorkflow"
-# What goes by the tenant's intake slot: submissions, and commands to what was submitted.
-_SLOTTED: Final = (SUBMIT_DETAIL_TYPE, SUBMIT_WORKFLOW_DETAIL_TYPE, *COMMANDS)
+# Submissions, and commands to what was submitted. On the bus they go by the tenant's intake slot.
+DOOR_DETAIL_TYPES: Final = (SUBMIT_DETAIL_TYPE, SUBMIT_WORKFLOW_DETAIL_TYPE, *COMMANDS)
 ROUTER_TIMEOUT_SECONDS: Final = 30
 STREAMER_TIMEOUT_SECONDS: Final = 30
+COURIER_TIMEOUT_SECONDS: Final = 30
 
 
 class Channels(Construct):
@@ -36,6 +38,7 @@ class Channels(Construct):
     def __init__(self, scope: Construct, construct_id: str, *, config: StageConfig) -> None:
         super().__init__(scope, construct_id)
         self._config = config
+        self._given_away: list[str] = []
         self.alarms = Alarms(self, "Alarms", config=config)
         self.undelivered = self._dead_letters("UndeliveredSubmissions", "undelivered", DeadLetterKind.INTAKE)
         self.intake_dead_letters = self._dead_letters("IntakeDeadLetters", "intake", DeadLetterKind.INTAKE)
@@ -52,6 +55,8 @@ class Channels(Construct):
             dead_letters=self._dead_letters("EventsDeadLetters", "events", DeadLetterKind.QUEUE, fifo=True),
             fifo=True,
         )
+        # Dispatches to agents behind URLs and WebSocket connections: the courier's, which comes with the API.
+        self.outbound = self._outbound() if config.api else None
         # Refused input and records that cannot be read: nobody consumes it, an operator replays from it.
         self.quarantine = self._dead_letters("Quarantine", "quarantine", DeadLetterKind.QUARANTINE)
         self.stream = self._stream()
@@ -85,6 +90,15 @@ class Channels(Construct):
             dead_letters=self._dead_letters(f"{construct_id}DeadLetters", construct_id.lower(), DeadLetterKind.QUEUE),
         )
 
+    def _outbound(self) -> WorkQueue:
+        return WorkQueue(
+            self,
+            "Outbound",
+            config=self._config,
+            consumer_timeout_seconds=COURIER_TIMEOUT_SECONDS,
+            dead_letters=self._dead_letters("OutboundDeadLetters", "outbound", DeadLetterKind.QUEUE),
+        )
+
     def _dead_letters(
         self, construct_id: str, name: str, kind: DeadLetterKind, *, fifo: bool = False
     ) -> DeadLetterQueue:
@@ -110,16 +124,38 @@ class Channels(Construct):
         for topic, queue in zip(self.intake_topics, self.intake_queues, strict=True):
             topic.add_subscription(subscriptions.SqsSubscription(queue, dead_letter_queue=self.undelivered))
         rules = [self._bus_rule(number, queue) for number, queue in enumerate(self.intake_queues)]
+        self._shared_rules = rules
         for narrower, other in itertools.pairwise(rules):
             # With more queues a rule gives slots away: only after the rule is there that takes them.
             narrower.node.add_dependency(other)
         self._bus_rule_to("Policies", self.intake_queues[0], events.EventPattern(detail_type=[SET_POLICY_DETAIL_TYPE]))
         self._accept_from_facts_rules(self.intake_queues[0])
         self._accept_from_facts_rules(self.undelivered)
+        self._bind_producers()
+
+    def give_away(self, source: str) -> None:
+        """Events of this source on the ingress bus are a tenant's own door's, and no longer go to the intake queues."""
+        self._given_away.append(source)
+        for rule in self._shared_rules:
+            shared = cast(events.CfnRule, rule.node.default_child)
+            shared.add_property_override("EventPattern.source", [{"anything-but": self._given_away}])
+
+    def _bind_producers(self) -> None:
+        """Where the deployer lists the producers (`-c producers=`), nobody else may send through the shared doors."""
+        arns = producers_of_context(self)
+        if not arns:
+            return
+        producers = Producers(arns, stage=self._config.stage.value)
+        for queue in self.intake_queues:
+            producers.bind_queue(queue)
+        for topic in self.intake_topics:
+            producers.bind_topic(topic)
+        producers.bind_stream(self.stream)
+        producers.bind_bus(Construct(self, "Producers"), self.ingress_bus)
 
     def _bus_rule(self, number: int, queue: WorkQueue) -> events.Rule:
         pattern = events.EventPattern(
-            detail_type=list(_SLOTTED), detail=detail_pattern(number, len(self.intake_queues))
+            detail_type=list(DOOR_DETAIL_TYPES), detail=detail_pattern(number, len(self.intake_queues))
         )
         return self._bus_rule_to(f"Submissions{number}", queue, pattern)
 

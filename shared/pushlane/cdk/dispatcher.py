@@ -7,6 +7,7 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from pushlane.cdk.channels import Channels
+from pushlane.cdk.edge import Edge
 from pushlane.cdk.outputs import channel_outputs, dead_letter_output, state_outputs
 from pushlane.cdk.routing import Routing
 from pushlane.cdk.stage import config_of_context
@@ -42,7 +43,8 @@ class DispatcherParts:
 class Dispatcher(Construct):
     """State, channels and routing in the stack that it is created in, with the outputs that clients read.
 
-    `config` defaults to that of the context's stage. Raises what bundling raises when a handler cannot be bundled.
+    `config` defaults to that of the context's stage; `edge` is None where it has no API. Raises what bundling raises
+    when a handler cannot be bundled.
     """
 
     def __init__(
@@ -60,10 +62,22 @@ class Dispatcher(Construct):
             channels=self.channels,
             agent_queue_prefix=_agent_queue_prefix(self),
         )
+        self.edge = self._edge(outputs) if self.config.api else None
         if outputs:
             state_outputs(self.state)
             channel_outputs(self.channels)
             dead_letter_output(cdk.Stack.of(self))
+
+    def _edge(self, outputs: bool) -> Edge:
+        return Edge(
+            self,
+            "Edge",
+            config=self.config,
+            state=self.state,
+            channels=self.channels,
+            routing=self.routing,
+            outputs=outputs,
+        )
 
 
 def _agent_queue_prefix(scope: Construct) -> str:

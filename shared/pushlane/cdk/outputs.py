@@ -6,21 +6,25 @@ import aws_cdk as cdk
 import jsii
 from constructs import Construct
 
+from pushlane.cdk.api import Api
 from pushlane.cdk.channels import Channels
 from pushlane.cdk.queues import DeadLetterQueue
+from pushlane.cdk.sockets import Sockets
 from pushlane.cdk.state import State
 
 _DEAD_LETTERS: Final = "DeadLetterQueues"
 
 
 def state_outputs(state: State) -> None:
-    """Names of the tables and the claims bucket."""
+    """Names of the tables, the claims bucket and the signing secret."""
     _output(state, "TasksTable", state.tasks.table_name)
     _output(state, "AttemptsTable", state.attempts.table_name)
     _output(state, "SchedulerTable", state.scheduler.table_name)
     _output(state, "ConfigTable", state.configuration.table_name)
     _output(state, "EventsTable", state.events.table_name)
+    _output(state, "ConnectionsTable", state.connections.table_name)
     _output(state, "ClaimsBucket", state.claims.bucket_name)
+    _output(state, "SigningSecretArn", state.signing_secret.secret_arn)
 
 
 def channel_outputs(channels: Channels) -> None:
@@ -37,6 +41,15 @@ def channel_outputs(channels: Channels) -> None:
     _output(channels, "QuarantineQueueUrl", channels.quarantine.queue_url)
     if channels.alarms.topic is not None:
         _output(channels, "AlarmsTopicArn", channels.alarms.topic.topic_arn)
+
+
+def api_outputs(api: Api, sockets: Sockets) -> None:
+    """Where the API answers. At an emulator a client finds its own way to it (`pushlane.client.installation`)."""
+    _output(api, "HttpUrl", api.http.url)
+    if api.iam_http is not None:
+        _output(api, "IamHttpUrl", api.iam_http.url)
+    _output(sockets, "WebSocketUrl", sockets.url)
+    _output(api, "ScheduleGroup", api.schedules.group.schedule_group_name)
 
 
 def dead_letter_output(stack: cdk.Stack) -> None:

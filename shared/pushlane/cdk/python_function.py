@@ -13,6 +13,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from pushlane.cdk.bundling import Bundle, Sources, build_bundle
+from pushlane.cdk.producers import STAGE_TAG
 from pushlane.cdk.stage import bundle_plan
 from pushlane.settings.environment import environment
 from pushlane.settings.stage import StageConfig
@@ -31,7 +32,8 @@ class PythonFunction(Construct):
 
     The bundle holds the modules that the entry can import and, with the context flag `vendor`, the locked distributions
     they need; botocore keeps only the data of `aws_services`. `include` names modules imported by computed names.
-    `failed_calls` takes what an asynchronous call could not do; whoever is called so needs it.
+    `failed_calls` takes what an asynchronous call could not do; whoever is called so needs it. `function_name`: only
+    where rights go by the name.
     """
 
     def __init__(
@@ -50,13 +52,16 @@ class PythonFunction(Construct):
         include: tuple[str, ...] = (),
         retry_attempts: int | None = None,
         failed_calls: sqs.IQueue | None = None,
+        function_name: str | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         plan = bundle_plan(self, config)
         own_sources = sources or Sources.of_app(plan.build_folder.parent)
         self.timeout_seconds = timeout_seconds
         self.bundle: Bundle = build_bundle(entry, own_sources, aws_services, plan, include)
-        self.log_group = _log_group(self, config)
+        # By it the doors know roles of the installation.
+        cdk.Tags.of(self).add(STAGE_TAG, config.stage.value)
+        self.log_group = log_group(self, config)
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         self.log_group.grant_write(self.role)
         self.function = lambda_.Function(
@@ -64,6 +69,7 @@ class PythonFunction(Construct):
             "Function",
             code=lambda_.Code.from_asset(str(self.bundle.archive)),
             handler=f"{entry}.{handler}",
+            function_name=function_name,
             role=self.role,
             log_group=self.log_group,
             logging_format=lambda_.LoggingFormat.JSON,
@@ -81,7 +87,8 @@ class PythonFunction(Construct):
         self.role.add_to_principal_policy(iam.PolicyStatement(actions=list(actions), resources=on))
 
 
-def _log_group(scope: Construct, config: StageConfig) -> logs.LogGroup:
+def log_group(scope: Construct, config: StageConfig) -> logs.LogGroup:
+    """A log group in `scope` that keeps its lines as long as the stage says."""
     retention = _RETENTION[config.log_retention_days]
     return logs.LogGroup(scope, "Logs", retention=retention, removal_policy=cdk.RemovalPolicy.DESTROY)
 

@@ -60,7 +60,7 @@ class DeadLetterQueue(sqs.Queue):
 class WorkQueue(sqs.Queue):
     """A queue with a consumer. Its visibility is six times the consumer's timeout, as event source mappings need it.
 
-    `name` is only set where a grant depends on the name.
+    `name` is only set where a grant depends on the name. `max_receive_count`: as often a message is tried.
     """
 
     def __init__(
@@ -73,6 +73,7 @@ class WorkQueue(sqs.Queue):
         dead_letters: DeadLetterQueue,
         fifo: bool = False,
         name: str | None = None,
+        max_receive_count: int = MAX_RECEIVE_COUNT,
     ) -> None:
         super().__init__(
             scope,
@@ -86,6 +87,6 @@ class WorkQueue(sqs.Queue):
             fifo_throughput_limit=sqs.FifoThroughputLimit.PER_MESSAGE_GROUP_ID if fifo else None,
             retention_period=_RETENTION,
             visibility_timeout=cdk.Duration.seconds(6 * consumer_timeout_seconds),
-            dead_letter_queue=sqs.DeadLetterQueue(queue=dead_letters, max_receive_count=MAX_RECEIVE_COUNT),
+            dead_letter_queue=sqs.DeadLetterQueue(queue=dead_letters, max_receive_count=max_receive_count),
         )
         dead_letters.take_from(self)

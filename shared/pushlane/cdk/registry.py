@@ -11,6 +11,7 @@ from pushlane.cdk.python_function import PythonFunction
 from pushlane.cdk.queues import DeadLetterQueue
 from pushlane.cdk.state import State
 from pushlane.model.dead_letters import DeadLetterKind
+from pushlane.model.endpoint import Endpoint, EndpointKind
 from pushlane.settings.functions import RegistrySettings
 from pushlane.settings.stage import StageConfig
 
@@ -62,13 +63,16 @@ class Registry(Construct):
         pool: str,
         capabilities: list[str],
         slots: int,
-        queue_url: str,
+        endpoint: Endpoint,
         heartbeat_seconds: float | None = None,
     ) -> cdk.CustomResource:
-        """The entry of one agent: written on create and update, drained and removed on delete. `heartbeat_seconds`: it
-        lives long, and is taken for dead when none of its heartbeats (`AgentHeartbeat`) came for so long.
+        """The entry of one agent: written on create and update, drained and removed on delete. `endpoint`: where it is
+        pushed to; its target may be a token. `heartbeat_seconds`: it lives long, and is taken for dead when none of its
+        heartbeats (`AgentHeartbeat`) came for so long.
         """
         beats = {} if heartbeat_seconds is None else {"HeartbeatSeconds": heartbeat_seconds}
+        by_queue = endpoint.kind is EndpointKind.SQS
+        place = {"EndpointKind": endpoint.kind.value, "EndpointTarget": endpoint.target}
         return cdk.CustomResource(
             scope,
             construct_id,
@@ -80,7 +84,7 @@ class Registry(Construct):
                 "Pool": pool,
                 "Capabilities": capabilities,
                 "Slots": slots,
-                "QueueUrl": queue_url,
+                **({"QueueUrl": endpoint.target} if by_queue else place),
                 **beats,
             },
         )

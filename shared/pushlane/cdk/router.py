@@ -1,8 +1,10 @@
 """The router: one function behind every door, the results and the wake-ups."""
 
+import dataclasses
 from typing import Final
 
 import aws_cdk as cdk
+import jsii
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as sources
 from constructs import Construct
@@ -14,6 +16,7 @@ from pushlane.cdk.queues import DeadLetterQueue, WorkQueue
 from pushlane.cdk.state import State
 from pushlane.cdk.turn_grants import TURN_SERVICES, allow_turns
 from pushlane.model.dead_letters import DeadLetterKind
+from pushlane.settings.doors import tenant_doors_text
 from pushlane.settings.functions import RouterSettings
 from pushlane.settings.stage import Stage, StageConfig
 
@@ -24,6 +27,7 @@ _QUEUE_BATCH: Final = 10
 # What stepped aside comes back slowly: it must not take the router's time from tenants within their bounds.
 _HELD_BATCH: Final = 5
 _HELD_CONCURRENCY: Final = 2
+_DOOR_CONCURRENCY: Final = 2  # the least that there is: one tenant must not take the router's time from the others
 _STREAM_BATCH: Final = 100
 _STREAM_PARALLEL: Final = 2
 _STREAM_RETRIES: Final = 10
@@ -43,12 +47,14 @@ class Router(Construct):
         agent_queue_prefix: str,
     ) -> None:
         super().__init__(scope, construct_id)
+        self._tenant_doors: dict[str, str] = {}
+        doors = cdk.Lazy.string(_TenantDoors(self._tenant_doors))
         self.routed = PythonFunction(
             self,
             "Router",
             entry="lambdas.router.handler",
             sources=Sources.of_pushlane(),
-            settings=_settings(config, state, channels),
+            settings=dataclasses.replace(router_settings(config, state, channels), tenant_doors=doors),
             config=config,
             timeout_seconds=ROUTER_TIMEOUT_SECONDS,
             memory_mb=_MEMORY_MB[config.stage],
@@ -70,6 +76,11 @@ class Router(Construct):
             kind=DeadLetterKind.STREAM,
         )
         self._read_stream(channels)
+
+    def take_from_door(self, queue: WorkQueue, tenant_id: str) -> None:
+        """Take from a queue of this stack that is the door of one tenant; any other tenant in it is refused."""
+        self._tenant_doors[queue.queue_arn] = tenant_id
+        self._consume(queue, _QUEUE_BATCH, _DOOR_CONCURRENCY)
 
     def _consume(self, queue: WorkQueue, batch_size: int, concurrency: int) -> None:
         self.routed.function.add_event_source(
@@ -97,7 +108,19 @@ class Router(Construct):
         )
 
 
-def _settings(config: StageConfig, state: State, channels: Channels) -> RouterSettings:
+@jsii.implements(cdk.IStableStringProducer)
+class _TenantDoors:
+    """The doors of tenants as the router's setting, once all of them are there."""
+
+    def __init__(self, doors: dict[str, str]) -> None:
+        self._doors = doors
+
+    def produce(self) -> str:
+        return tenant_doors_text(self._doors)
+
+
+def router_settings(config: StageConfig, state: State, channels: Channels) -> RouterSettings:
+    """What the router knows, and so does whoever runs the same turns for callers."""
     return RouterSettings(
         stage=config.stage.value,
         tasks_table=state.tasks.table_name,
@@ -113,4 +136,6 @@ def _settings(config: StageConfig, state: State, channels: Channels) -> RouterSe
         quarantine_queue_url=channels.quarantine.queue_url,
         signing_secret_arn=state.signing_secret.secret_arn,
         accept_unsigned_tenant=config.accept_unsigned_tenant,
+        tenant_doors="",
+        outbound_queue_url="" if channels.outbound is None else channels.outbound.queue_url,
     )

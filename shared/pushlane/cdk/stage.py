@@ -20,18 +20,36 @@ def flag(scope: Construct, name: str, *, default: bool = False) -> bool:
     return default if value is None else str(value).lower() in _TRUE
 
 
+def cors_origins(scope: Construct, *, default: tuple[str, ...]) -> tuple[str, ...]:
+    """Where web pages may call the API from: `-c cors_origins=`, separated by commas."""
+    value = scope.node.try_get_context("cors_origins")
+    return default if value is None else tuple(one.strip() for one in str(value).split(",") if one.strip())
+
+
+def producers_of_context(scope: Construct) -> tuple[str, ...]:
+    """The principals that may send through the doors that tenants share: `-c producers=`, ARNs of roles or users
+    separated by commas. Without it everybody may whose own rights say so.
+    """
+    value = scope.node.try_get_context("producers")
+    return tuple(one.strip() for one in str(value or "").split(",") if one.strip())
+
+
 def config_of_context(scope: Construct) -> StageConfig:
     """The configuration of the stage that `-c stage=` names (default `local`).
 
     `-c trusted_doors=true` says that only trusted principals can reach the doors, so that the tenant in a message's
-    body is believed outside `local` too; `-c event_log=true` has tasks' event logs written at `local`. Raises
+    body is believed outside `local` too; `-c event_log=true` has tasks' event logs written at `local`; `-c api=` and
+    `-c iam_api=` say whether the HTTP and WebSocket API is deployed, whose streams need the event logs. Raises
     `ValueError` for an unknown stage.
     """
     config = stage_config(str(scope.node.try_get_context("stage") or Stage.LOCAL))
+    api = flag(scope, "api", default=config.api)
     return dataclasses.replace(
         config,
         accept_unsigned_tenant=config.accept_unsigned_tenant or flag(scope, "trusted_doors"),
-        event_log=flag(scope, "event_log", default=config.event_log),
+        event_log=api or flag(scope, "event_log", default=config.event_log),
+        api=api,
+        iam_api=api and flag(scope, "iam_api", default=config.iam_api),
     )
 
 

@@ -1,4 +1,4 @@
-"""State: the five tables, the bucket for large payloads and the secret that signs reservation tokens."""
+"""State: the six tables, the bucket for large payloads and the secret that signs reservation tokens."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb
@@ -35,6 +35,7 @@ class State(Construct):
         self.scheduler.add_local_secondary_index(index_name="by_late", sort_key=_text("late_key"))
         self.configuration = self._table("Config")
         self.events = self._table("Events", expires=True)
+        self.connections = self._table("Connections", expires=True)
         self.claims = self._bucket()
         self.signing_secret = self._secret()
 

@@ -1,4 +1,4 @@
-"""The streamer: the one consumer of the events queue, and the one writer of the event logs."""
+"""The streamer: the one consumer of the events queue, the one writer of the event logs, the one that posts them."""
 
 from typing import Final
 
@@ -16,6 +16,7 @@ _MEMORY_MB: Final = 512
 _BATCH: Final = 10  # the most that a FIFO queue gives; it takes no batching window
 _CONCURRENCY: Final = 20
 _RETENTION_SECONDS: Final = 7 * 24 * 3600
+_READ: Final = ("dynamodb:GetItem", "dynamodb:BatchGetItem")
 
 
 class Streamer(Construct):
@@ -32,19 +33,19 @@ class Streamer(Construct):
             sources=Sources.of_pushlane(),
             settings=StreamerSettings(
                 stage=config.stage.value,
+                tasks_table=state.tasks.table_name,
                 events_table=state.events.table_name,
+                events_queue_url=channels.events.queue_url,
                 signing_secret_arn=state.signing_secret.secret_arn,
                 retention_seconds=_RETENTION_SECONDS,
+                connections_table=state.connections.table_name if config.api else "",
             ),
             config=config,
             timeout_seconds=STREAMER_TIMEOUT_SECONDS,
             memory_mb=_MEMORY_MB,
-            aws_services=("dynamodb", "secretsmanager"),
+            aws_services=("dynamodb", "secretsmanager", "sqs", *(("apigatewaymanagementapi",) if config.api else ())),
         )
-        self.streaming.allow(
-            "dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem", on=[state.events.table_arn]
-        )
-        self.streaming.allow("secretsmanager:GetSecretValue", on=[state.signing_secret.secret_arn])
+        self._grant(config, state, channels)
         self.streaming.function.add_event_source(
             sources.SqsEventSource(
                 channels.events,
@@ -54,3 +55,13 @@ class Streamer(Construct):
                 enabled=config.event_log,
             )
         )
+
+    def _grant(self, config: StageConfig, state: State, channels: Channels) -> None:
+        """The right to post is given by the API's own stack, which comes later."""
+        self.streaming.allow(*_READ, "dynamodb:Query", "dynamodb:PutItem", on=[state.events.table_arn])
+        self.streaming.allow(*_READ, on=[state.tasks.table_arn])
+        self.streaming.allow("sqs:SendMessage", on=[channels.events.queue_arn])
+        self.streaming.allow("secretsmanager:GetSecretValue", on=[state.signing_secret.secret_arn])
+        if config.api:
+            calls = ("dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem")
+            self.streaming.allow(*_READ, *calls, on=[state.connections.table_arn])

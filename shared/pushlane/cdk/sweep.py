@@ -52,7 +52,7 @@ class Sweep(Construct):
             config=config,
             timeout_seconds=_TIMEOUT_SECONDS,
             memory_mb=_MEMORY_MB,
-            aws_services=TURN_SERVICES,
+            aws_services=(*TURN_SERVICES, "scheduler"),
             retry_attempts=0,
             failed_calls=self.dead_letters,
         )
@@ -77,4 +77,5 @@ def _settings(config: StageConfig, state: State, channels: Channels) -> SweepSet
         claims_bucket=state.claims.bucket_name,
         wakeups_queue_url=channels.wakeups.queue_url,
         signing_secret_arn=state.signing_secret.secret_arn,
+        outbound_queue_url="" if channels.outbound is None else channels.outbound.queue_url,
     )

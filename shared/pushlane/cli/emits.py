@@ -28,7 +28,7 @@ class Emits:
         """Print what is new."""
         for event in self._log.since(self._task_id, self._after):
             self._after = event.sequence
-            self._ended = self._ended or event.ends
+            self._ended = self._ended or (event.ends and event.task_id == self._task_id)
             if event.origin is Origin.AGENT:
                 output.line(emit_line(event))
 

@@ -24,6 +24,7 @@ def add_to(app: typer.Typer) -> None:
 
 def up(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=1, max=65535)] = DEFAULT_PORT,
+    api: Annotated[bool, typer.Option("--api", help="Also the HTTP and WebSocket API, and tasks' event logs.")] = False,
     json: Json = False,
 ) -> None:
     """Start a local AWS, deploy Pushlane to it, and leave it running.
@@ -33,19 +34,26 @@ def up(
     \b
     Examples:
       pushlane up
+      pushlane up --api
       pushlane up --port 4567 && pushlane status
     """
+    from pushlane.client import Installation
     from pushlane.local.context import LOCAL_CONTEXT
     from pushlane.local.deploy import CdkApp, deploy
     from pushlane.local.launcher import start
+    from pushlane.settings.stage import Stage
 
     root = project_root(Path.cwd())
     aws = start(state_folder(root), port=port)
-    deployment = deploy(CdkApp(root, LOCAL_CONTEXT), aws, deploy_folder(root), output.note)
+    app = CdkApp(root, {**LOCAL_CONTEXT, "api": api})
+    deployment = deploy(app, aws, deploy_folder(root), output.note)
     if json:
         output.as_json({"endpoint_url": aws.endpoint_url, "pid": aws.pid, "outputs": deployment.outputs})
         return
     output.line(f"Pushlane is running at {aws.endpoint_url} (log: {aws.log_path}).")
+    if api:
+        found = Installation.from_stacks(Stage.LOCAL, deployment.outputs)
+        output.line(f"HTTP API: {found.http_url}\nWebSocket API: {found.web_socket_url}")
     output.line("Next: pushlane tenants add atlas; pushlane submit README.md --tenant atlas --type extract --wait")
     output.line("Stop it with: pushlane down")
 

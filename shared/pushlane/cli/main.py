@@ -7,7 +7,24 @@ from typing import Final
 
 import typer
 
-from pushlane.cli import agent, commands, dlq, init, inspect, local, policy, simulate, tasks, tenants, why, workflows
+from pushlane.cli import (
+    agent,
+    callbacks,
+    commands,
+    dlq,
+    hooks,
+    init,
+    inspect,
+    keys,
+    local,
+    policy,
+    schedules,
+    simulate,
+    tasks,
+    tenants,
+    why,
+    workflows,
+)
 from pushlane.cli.failures import explained
 
 FAILED: Final = 1
@@ -23,6 +40,10 @@ local.add_to(app)
 tasks.add_to(app)
 inspect.add_to(app)
 tenants.add_to(app)
+keys.add_to(app)
+callbacks.add_to(app)
+hooks.add_to(app)
+schedules.add_to(app)
 simulate.add_to(app)
 policy.add_to(app)
 why.add_to(app)

@@ -1,9 +1,10 @@
 """Which installation a verb talks to, and how it gets there."""
 
+import os
 import time
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pushlane.aws.dynamodb import DynamoItemStore
 from pushlane.aws.queues import SqsSender
@@ -11,10 +12,15 @@ from pushlane.cli.options import StageName
 from pushlane.cli.place import OUTPUTS_FILE, NoProject, deploy_folder, project_root, state_folder
 from pushlane.client import AwsClients, Client, Installation, NotInstalled
 from pushlane.client.overview import Overview
+from pushlane.model.envelope_proof import EnvelopeKey
+from pushlane.model.keyring import KeyRing, ring_of
 from pushlane.state.pools import wake_after_policy
 
 if TYPE_CHECKING:
     from boto3.session import Session
+
+# What verbs send through the doors is signed with this key, where doors take nothing unsigned.
+ENVELOPE_KEY: Final = "PUSHLANE_ENVELOPE_KEY"
 
 
 class Target:
@@ -34,11 +40,21 @@ class Target:
 
     @cached_property
     def client(self) -> Client:
-        return Client(self.installation, self.aws)
+        text = os.environ.get(ENVELOPE_KEY)
+        return Client(self.installation, self.aws, envelope_key=EnvelopeKey.parse(text) if text else None)
 
     @cached_property
     def overview(self) -> Overview:
         return Overview(self.installation, self.store, self.aws.sqs)
+
+    def keyring(self) -> KeyRing:
+        """The installation's signing keys; raises `NotInstalled` when its stacks do not say where they are."""
+        from pushlane.aws.secrets import signing_secret
+
+        found = self.installation.signing_secret_arn
+        if found is None:
+            raise NotInstalled("the stacks do not say where the signing secret is: deploy all stacks again")
+        return ring_of(signing_secret(self.session.client("secretsmanager"), found))
 
     def wake_after_policy(self) -> None:
         """Have every pool go by the policy that was just set."""

@@ -1,4 +1,4 @@
-"""Verbs around tenants: add, list."""
+"""Verbs around tenants: add, list, erase."""
 
 from typing import Annotated
 
@@ -7,7 +7,7 @@ import typer
 from pushlane.cli import output
 from pushlane.cli.options import Endpoint, Json, Profile, Stage, StageName
 
-tenants = typer.Typer(no_args_is_help=True, help="Register tenants and list them.")
+tenants = typer.Typer(no_args_is_help=True, help="Register tenants, list them, and erase one.")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -59,3 +59,39 @@ def list_all(
         output.as_json(found)
     else:
         output.table("Tenants", ("tenant", "status"), [(one.tenant_id, one.status) for one in found])
+
+
+@tenants.command()
+def erase(
+    tenant: Annotated[str, typer.Argument(help="The tenant to erase.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Yes, all of it, for good.")] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait until its running tasks have ended.")] = 600.0,
+    json: Json = False,
+    stage: Stage = StageName.LOCAL,
+    profile: Profile = None,
+    endpoint: Endpoint = None,
+) -> None:
+    """Erase a tenant: shut it out, cancel what lives, and remove all that it has.
+
+    That is its tasks, results, events, schedules, keys and everything else in tables and bucket; not what lies in
+    queues for a while, in logs and in backups (docs/trust.md). Stop it at any time and start it again.
+
+    \b
+    Example:
+      pushlane tenants erase atlas --stage prod
+    """
+    from pushlane.cli.erasing import erase_tenant
+    from pushlane.cli.target import connect
+
+    if not yes:
+        _ask(tenant, json=json)
+    erase_tenant(connect(stage, profile, endpoint), tenant, timeout, json=json)
+
+
+def _ask(tenant: str, *, json: bool) -> None:
+    hint = "what is erased is gone: repeat with --yes"
+    if json:
+        raise typer.BadParameter(hint, param_hint="--yes")
+    typed: str = typer.prompt(f"All of tenant {tenant} will be gone. Type its name", default="", show_default=False)
+    if typed != tenant:
+        raise typer.BadParameter(f"{typed!r} is not {tenant!r}, so nothing was done; or {hint}", param_hint="--yes")

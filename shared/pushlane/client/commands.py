@@ -14,10 +14,12 @@ from pushlane.aws.backoff import Backoff
 from pushlane.client.delivery import deliver
 from pushlane.client.doors import DoorSender, Record
 from pushlane.client.errors import CommandRefused, InvalidSubmission
+from pushlane.client.signing import signed
 from pushlane.model.commands import command_of
+from pushlane.model.envelope_proof import EnvelopeKey
 from pushlane.model.errors import InvalidEvent
 from pushlane.model.ids import intake_slot
-from pushlane.model.task import Door
+from pushlane.model.task import EVENT_DOORS, Door
 
 
 class Commanded(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -42,6 +44,7 @@ class Commands:
     _now_ms: Callable[[], int]
     _new_key: Callable[[], str]
     _backoff: Backoff
+    _envelope_key: EnvelopeKey | None
 
     def cancel(
         self, tenant_id: str, task_id: str, *, reason: str | None = None, door: Door | str = Door.SQS
@@ -93,7 +96,7 @@ class Commands:
 
     def _command(self, name: str, door: Door | str, tenant_id: str, /, **said: Any) -> Commanded:
         way = door_of(door)
-        body = command_body(name, {"tenant_id": tenant_id, **said})
+        body = signed(command_body(name, {"tenant_id": tenant_id, **said}), name, self._envelope_key)
         record = Record(index=0, tenant_id=tenant_id, body=body, detail_type=name)
         done = deliver(self._doors[way], [record], now_ms=self._now_ms, backoff=self._backoff)
         for reason in done.refused.values():
@@ -124,7 +127,6 @@ def command_body(name: str, data: Mapping[str, Any]) -> str:
 
 def door_of(name: Door | str) -> Door:
     """The door of this name; raises `InvalidSubmission` that lists them."""
-    try:
-        return Door(name)
-    except ValueError as error:
-        raise InvalidSubmission("door", f"{name!r} is not one of {', '.join(Door)}") from error
+    if name not in EVENT_DOORS:
+        raise InvalidSubmission("door", f"{name!r} is not one of {', '.join(EVENT_DOORS)}")
+    return Door(name)

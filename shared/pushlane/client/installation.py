@@ -4,8 +4,10 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
-from msgspec import Struct
+from msgspec import NODEFAULT, Struct
+from msgspec.structs import fields as fields_of
 
 from pushlane.client.errors import NotInstalled
 from pushlane.model.dead_letters import DeadLetterPlace, dead_letter_place
@@ -16,10 +18,16 @@ if TYPE_CHECKING:
 
 _DEAD_LETTERS: Final = "dead_letter_queues"
 _LISTS: Final = frozenset({"intake_queue_urls", "intake_topic_arns", _DEAD_LETTERS})
+_URLS: Final = frozenset({"http_url", "iam_http_url", "web_socket_url"})
+_API_HOST: Final = ".execute-api.localhost"
 
 
 class Installation(Struct, frozen=True, kw_only=True):
-    """One deployed Pushlane. Each field is a stack output of that name in CamelCase (`tasks_table` is `TasksTable`)."""
+    """One deployed Pushlane. Each field is a stack output of that name in CamelCase (`tasks_table` is `TasksTable`).
+
+    `http_url`, `iam_http_url` (for callers that sign with AWS credentials) and `web_socket_url` are None where the API
+    is not deployed.
+    """
 
     stage: str
     tasks_table: str
@@ -27,6 +35,7 @@ class Installation(Struct, frozen=True, kw_only=True):
     scheduler_table: str
     config_table: str
     events_table: str
+    connections_table: str
     claims_bucket: str
     ingress_bus_name: str
     facts_bus_name: str
@@ -38,6 +47,11 @@ class Installation(Struct, frozen=True, kw_only=True):
     held_queue_url: str
     quarantine_queue_url: str
     dead_letter_queues: tuple[DeadLetterPlace, ...]
+    signing_secret_arn: str | None = None
+    schedule_group: str | None = None
+    http_url: str | None = None
+    iam_http_url: str | None = None
+    web_socket_url: str | None = None
 
     @property
     def tables(self) -> dict[Table, str]:
@@ -48,18 +62,20 @@ class Installation(Struct, frozen=True, kw_only=True):
             Table.SCHEDULER: self.scheduler_table,
             Table.CONFIG: self.config_table,
             Table.EVENTS: self.events_table,
+            Table.CONNECTIONS: self.connections_table,
         }
 
     @classmethod
     def from_outputs(cls, stage: str, outputs: Mapping[str, str]) -> "Installation":
         """From the outputs of all stacks, merged; raises `NotInstalled` naming the missing ones."""
-        fields = [name for name in cls.__struct_fields__ if name != "stage"]
-        missing = [output_name(name) for name in fields if not outputs.get(output_name(name))]
+        required = [field.name for field in fields_of(cls) if field.default is NODEFAULT and field.name != "stage"]
+        missing = [output_name(name) for name in required if not outputs.get(output_name(name))]
         if missing:
             raise NotInstalled(
                 f"stage {stage}: the stacks have no output {', '.join(missing)}; deploy all stacks again"
             )
-        values: dict[str, Any] = {name: _value(name, outputs[output_name(name)]) for name in fields}
+        given = [name for name in cls.__struct_fields__ if output_name(name) in outputs]
+        values: dict[str, Any] = {name: _value(name, outputs[output_name(name)]) for name in given}
         return cls(stage=stage, **values)
 
     @classmethod
@@ -110,7 +126,26 @@ def _merged(stacks: Iterable[Mapping[str, str]]) -> dict[str, str]:
 
 
 def _value(name: str, text: str) -> str | tuple[str, ...] | tuple[DeadLetterPlace, ...]:
+    if name in _URLS:
+        return reachable(text, "ws" if name == "web_socket_url" else "http")
     if name not in _LISTS:
         return text
     parts = tuple(part for part in text.split(",") if part)
     return tuple(map(dead_letter_place, parts)) if name == _DEAD_LETTERS else parts
+
+
+def reachable(url: str, scheme: str) -> str:
+    """The address of an API as it can be called, without a slash at its end. An emulator says a host under `localhost`
+    that few resolvers know, and says `http` of a WebSocket API too: there the same API is found by its path.
+
+    >>> reachable("https://a1.execute-api.eu-west-1.amazonaws.com/", "http")
+    'https://a1.execute-api.eu-west-1.amazonaws.com'
+    >>> reachable("http://a1.execute-api.localhost:4566/live", "ws")
+    'ws://127.0.0.1:4566/_aws/execute-api/a1/live'
+    """
+    parts = urlsplit(url)
+    api_id, found, rest = (parts.hostname or "").partition(_API_HOST)
+    if not found or rest:
+        return url.rstrip("/")
+    stage = parts.path.strip("/") or "$default"
+    return f"{scheme}://127.0.0.1:{parts.port or 80}/_aws/execute-api/{api_id}/{stage}"

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from pushlane.client.installation import Installation
 from pushlane.model.agent import Agent
+from pushlane.model.endpoint import EndpointKind
 from pushlane.ports import ItemStore, Table
 from pushlane.state import keys
 from pushlane.state.items import agent_of, number, shape_of_item, waited_of
@@ -106,7 +107,8 @@ class Overview:
         installation = self._installation
         named = [(f"intake {place}", url) for place, url in enumerate(installation.intake_queue_urls)]
         named += [("held", installation.held_queue_url)]
-        named += [(f"agent {agent.pool}/{agent.agent_id}", agent.queue_url) for agent in self.agents()]
+        queues = [agent for agent in self.agents() if agent.endpoint.kind is EndpointKind.SQS]
+        named += [(f"agent {agent.pool}/{agent.agent_id}", agent.endpoint.target) for agent in queues]
         named += [("results", installation.results_queue_url), ("wake-ups", installation.wakeups_queue_url)]
         return tuple(queue_depth(self._sqs, url, name) for name, url in named)
 

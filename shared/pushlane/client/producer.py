@@ -19,10 +19,12 @@ from pushlane.client.envelope import Submission, encoded_payload, prepare, with_
 from pushlane.client.errors import InvalidSubmission, ResultUnavailable, StillRunning, SubmissionRefused, TaskUnknown
 from pushlane.client.installation import Installation
 from pushlane.client.records import TaskRecord, record_of
+from pushlane.client.signing import signed
 from pushlane.client.why import Why, why
 from pushlane.client.workflows import Workflows
 from pushlane.model.claim_check import INLINE_BYTES_MAX
-from pushlane.model.events import SubmitData
+from pushlane.model.envelope_proof import EnvelopeKey
+from pushlane.model.events import SUBMIT_DETAIL_TYPE, SubmitData
 from pushlane.model.task import Door, Status
 from pushlane.ports import BlobStore, ItemStore
 from pushlane.state.keys import task_key
@@ -68,7 +70,8 @@ class Client(Commands, Workflows):
     """Submits tasks and workflows to one installation, sends commands to them and reads them back.
 
     Every submission carries an idempotency key (a random one when none is given), so its task id is known at once and
-    a repeat, through whatever door, is the same task.
+    a repeat, through whatever door, is the same task. With an `envelope_key` all that goes out is signed, so doors that
+    see no caller know whose it is.
 
     Reading goes to the tasks table directly: that is the operator's way, with the operator's credentials, and the only
     one until the HTTP API exists. It needs `dynamodb:BatchGetItem` on that table and `s3:GetObject` on the claims
@@ -85,6 +88,7 @@ class Client(Commands, Workflows):
         now_ms: Callable[[], int] = _now_ms,
         new_key: Callable[[], str] = _random_key,
         backoff: Backoff = DEFAULT_BACKOFF,
+        envelope_key: EnvelopeKey | None = None,
     ) -> None:
         self._doors = doors(installation, aws)
         self._store = store or DynamoItemStore(aws.dynamodb, installation.tables)
@@ -92,6 +96,7 @@ class Client(Commands, Workflows):
         self._now_ms = now_ms
         self._new_key = new_key
         self._backoff = backoff
+        self._envelope_key = envelope_key
 
     def submit(
         self,
@@ -123,7 +128,8 @@ class Client(Commands, Workflows):
         prepared = [self._prepared(index, data, correlation_id) for index, data in enumerate(items)]
         submissions = [self._claimed(one) for one in prepared]
         records = [
-            Record(index=index, tenant_id=one.tenant_id, body=one.encoded()) for index, one in enumerate(submissions)
+            Record(index=index, tenant_id=one.tenant_id, body=self._signed(one))
+            for index, one in enumerate(submissions)
         ]
         done = deliver(self._doors[way], records, now_ms=self._now_ms, backoff=self._backoff)
         accepted = [_submitted(submissions[index], way, at_ms) for index, at_ms in sorted(done.returned_at_ms.items())]
@@ -176,6 +182,9 @@ class Client(Commands, Workflows):
     def why(self, task_id: str) -> Why:
         """Why the task is where it is: what it waits for now, its place, and how long; raises `TaskUnknown`."""
         return why(self._store, task_id, self._now_ms())
+
+    def _signed(self, submission: Submission) -> str:
+        return signed(submission.encoded(), SUBMIT_DETAIL_TYPE, self._envelope_key)
 
     def _prepared(self, index: int, data: SubmitData | Mapping[str, Any], correlation_id: str | None) -> Submission:
         try:

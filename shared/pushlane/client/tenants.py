@@ -5,11 +5,24 @@ from msgspec import Struct
 
 from pushlane.client.errors import InvalidSubmission
 from pushlane.model.ids import Identifier
-from pushlane.ports import Absent, ConditionFailed, ItemStore, Put, Scalar, Table
+from pushlane.ports import (
+    Absent,
+    AnyOf,
+    ConditionFailed,
+    Equals,
+    Item,
+    ItemStore,
+    Present,
+    Put,
+    Scalar,
+    Table,
+    Update,
+)
 from pushlane.state.items import VERSION, text
 from pushlane.state.keys import TENANTS, tenant_key
 
 ACTIVE = "active"
+SUSPENDED = "suspended"
 TENANTS_MAX = 10_000
 
 
@@ -35,16 +48,37 @@ def add_tenant(store: ItemStore, tenant_id: str, now_ms: int) -> bool:
     return True
 
 
+def set_status(store: ItemStore, tenant_id: str, status: str) -> Tenant | None:
+    """Suspend a tenant (nothing of it is taken any more, what is accepted goes on) or let it in again; None when there
+    is none of this id. Running routers know it within a second.
+    """
+    key = tenant_key(tenant_id)
+    changed_from = AnyOf((Equals("status", ACTIVE), Equals("status", SUSPENDED)))
+    try:
+        store.write(Update(key, set={"status": status}, conditions=(Present(), changed_from)))
+    except ConditionFailed:
+        return None
+    return tenant_of(store, tenant_id)
+
+
+def tenant_of(store: ItemStore, tenant_id: str) -> Tenant | None:
+    """The registered tenant; None when there is none of this id."""
+    key = tenant_key(tenant_id)
+    found = store.get([key]).get(key)
+    return None if found is None else _tenant(found)
+
+
 def all_tenants(store: ItemStore) -> tuple[Tenant, ...]:
     """Every registered tenant, by id."""
     items = store.query(Table.CONFIG, TENANTS, limit=TENANTS_MAX)
-    return tuple(
-        Tenant(
-            tenant_id=item.key.sk,
-            status=text(item.attributes, "status"),
-            created_at_ms=_created(item.attributes.get("created_at_ms")),
-        )
-        for item in items
+    return tuple(map(_tenant, items))
+
+
+def _tenant(item: Item) -> Tenant:
+    return Tenant(
+        tenant_id=item.key.sk,
+        status=text(item.attributes, "status"),
+        created_at_ms=_created(item.attributes.get("created_at_ms")),
     )
 
 

@@ -71,6 +71,7 @@ class _Refused(Struct, frozen=True, kw_only=True):
     source_id: str
     body: str
     body_bytes: int
+    bound_tenant: str | None = None
 
 
 ReadStream = Callable[[StreamPosition], Sequence[StreamRecord] | Stays]
@@ -122,7 +123,7 @@ def _refused(dead: DeadMessage, installation: Installation) -> tuple[Back, ...] 
         return Stays("no JSON object, so it will never be a submission: discard it")
     if _name(said) == "SetPolicy":
         return Stays("a policy, and there may be a newer one: set it with `pushlane policy set`")
-    return (_kept(installation, refused.door, refused.source_id, body, _tenant(said)),)
+    return (_kept(installation, refused.door, refused.source_id, body, _tenant(said), refused.bound_tenant),)
 
 
 def _of_stream(dead: DeadMessage, installation: Installation, read_stream: ReadStream) -> tuple[Back, ...] | Stays:
@@ -136,13 +137,20 @@ def _of_stream(dead: DeadMessage, installation: Installation, read_stream: ReadS
     return tuple(_kept(installation, Door.KINESIS, one.source_id, one.body, None) for one in records)
 
 
-def _kept(installation: Installation, door: Door, source_id: str, body: bytes, group: str | None) -> Back:
+def _kept(
+    installation: Installation,
+    door: Door,
+    source_id: str,
+    body: bytes,
+    group: str | None,
+    bound_tenant: str | None = None,
+) -> Back:
     """With the identity that it had at its door. What is no JSON has none to keep: intake refuses it with a reason."""
     text = body.decode(errors="backslashreplace")  # no JSON has such an escape, so what was no UTF-8 stays refused
     said = _json(text)
     if said is None:
         return Back(installation.intake_queue_urls[0], Message(text, group=group))
-    record = HeldRecord(door=door, source_id=source_id, body=msgspec.Raw(body))
+    record = HeldRecord(door=door, source_id=source_id, body=msgspec.Raw(body), bound_tenant=bound_tenant)
     held = msgspec.json.encode(record).decode()
     return Back(installation.held_queue_url, Message(held, group=group or _tenant(said)))
 

@@ -6,32 +6,26 @@ from typing import Final
 from msgspec import Struct
 
 from pushlane.aws.backoff import Backoff
-from pushlane.aws.dynamodb import KEYS_MAX
 from pushlane.client.commands import door_of
 from pushlane.client.delivery import deliver
 from pushlane.client.doors import DoorSender, Record
 from pushlane.client.errors import StillRunning, SubmissionRefused, WorkflowUnknown
+from pushlane.client.signing import signed
 from pushlane.client.workflow_envelope import Described, prepare_workflow
-from pushlane.model.task import Door
-from pushlane.model.workflow import WorkflowStatus, node_task_id
-from pushlane.model.workflow_document import SUBMIT_WORKFLOW
-from pushlane.ports import BlobStore, ItemStore, Table
-from pushlane.scheduling.workflow import Counts, counts_of
-from pushlane.state.items import status_of, text
-from pushlane.state.keys import task_key
-from pushlane.state.workflows import (
-    WorkflowRow,
-    ends_keys,
-    ends_of,
-    listed_pk,
-    load_marks,
-    load_names,
-    row_of,
-    workflow_key,
+from pushlane.client.workflow_records import (
+    LISTED_MAX,
+    NodeRecord,
+    WorkflowRecord,
+    nodes_of,
+    workflow_of,
+    workflows_of,
 )
+from pushlane.model.envelope_proof import EnvelopeKey
+from pushlane.model.task import Door
+from pushlane.model.workflow_document import SUBMIT_WORKFLOW
+from pushlane.ports import BlobStore, ItemStore
 
 POLL_SECONDS: Final = 0.5
-LISTED_MAX: Final = 100
 
 
 class SubmittedWorkflow(Struct, frozen=True, kw_only=True):
@@ -45,36 +39,6 @@ class SubmittedWorkflow(Struct, frozen=True, kw_only=True):
     task_ids: dict[str, str]
 
 
-class WorkflowRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A workflow at the moment of the read; times are Unix milliseconds. `counts`: its nodes that have ended."""
-
-    workflow_id: str
-    tenant_id: str
-    status: WorkflowStatus
-    counts: Counts
-    accepted_at_ms: int
-    name: str | None = None
-    pool: str | None = None
-    started_at_ms: int | None = None
-    ended_at_ms: int | None = None
-    deadline_ms: int | None = None
-    reason: str | None = None
-
-    @property
-    def terminal(self) -> bool:
-        return self.status.terminal
-
-
-class NodeRecord(Struct, frozen=True, kw_only=True):
-    """One node: its task, and where that stands. `SKIPPED`: cancelled because its parents were not there to build on;
-    `UNWRITTEN`: not a task yet.
-    """
-
-    name: str
-    task_id: str
-    status: str
-
-
 class Workflows:
     """Submits workflows and reads them back."""
 
@@ -84,6 +48,7 @@ class Workflows:
     _now_ms: Callable[[], int]
     _new_key: Callable[[], str]
     _backoff: Backoff
+    _envelope_key: EnvelopeKey | None
 
     def submit_workflow(
         self, workflow: Described, *, door: Door | str = Door.SQS, correlation_id: str | None = None
@@ -94,7 +59,8 @@ class Workflows:
         way = door_of(door)
         one = prepare_workflow(workflow, blobs=self._blobs, new_key=self._new_key, correlation_id=correlation_id)
         tenant_id = one.event.data.tenant_id
-        record = Record(index=0, tenant_id=tenant_id, body=one.encoded(), detail_type=SUBMIT_WORKFLOW)
+        body = signed(one.encoded(), SUBMIT_WORKFLOW, self._envelope_key)
+        record = Record(index=0, tenant_id=tenant_id, body=body, detail_type=SUBMIT_WORKFLOW)
         done = deliver(self._doors[way], [record], now_ms=self._now_ms, backoff=self._backoff)
         for reason in done.refused.values():
             raise SubmissionRefused(way.value, one.idempotency_key, reason)
@@ -109,31 +75,15 @@ class Workflows:
 
     def workflow(self, workflow_id: str) -> WorkflowRecord:
         """A workflow as it stands now; raises `WorkflowUnknown`."""
-        key = workflow_key(workflow_id)
-        found = self._store.get([key]).get(key)
-        if found is None:
-            raise WorkflowUnknown(workflow_id)
-        return self._record(row_of(found.attributes))
+        return workflow_of(self._store, workflow_id)
 
     def workflow_nodes(self, workflow_id: str) -> tuple[NodeRecord, ...]:
         """The workflow's nodes in the order of its document; raises `WorkflowUnknown`."""
-        record = self.workflow(workflow_id)
-        names = load_names(self._store, workflow_id)
-        marks = load_marks(self._store, ends_keys(workflow_id, record.counts.nodes))
-        ids = {name: node_task_id(workflow_id, name) for name in names}
-        ended = {name: marks[place].end.value for place, name in enumerate(names) if place in marks}
-        going = self._statuses([ids[name] for name in names if name not in ended])
-        return tuple(
-            NodeRecord(name=name, task_id=ids[name], status=ended.get(name) or going.get(ids[name], "UNWRITTEN"))
-            for name in names
-        )
+        return nodes_of(self._store, workflow_of(self._store, workflow_id))
 
     def workflows(self, tenant_id: str, *, limit: int = LISTED_MAX) -> tuple[WorkflowRecord, ...]:
         """The tenant's latest workflows, the newest first."""
-        listed = self._store.query(Table.TASKS, listed_pk(tenant_id), limit=min(limit, LISTED_MAX))
-        keys = [workflow_key(text(item.attributes, "workflow_id")) for item in listed]
-        found = self._store.get(keys) if keys else {}
-        return tuple(self._record(row_of(found[key].attributes)) for key in keys if key in found)
+        return workflows_of(self._store, tenant_id, limit=limit)
 
     def wait_workflow(
         self, workflow_id: str, *, timeout_seconds: float, poll_seconds: float = POLL_SECONDS
@@ -152,25 +102,3 @@ class Workflows:
             if self._now_ms() >= until_ms:
                 raise StillRunning([workflow_id], timeout_seconds, [workflow_id] if record is None else [])
             self._backoff.sleep(poll_seconds)
-
-    def _record(self, row: WorkflowRow) -> WorkflowRecord:
-        accepted = row.accepted
-        marks = load_marks(self._store, ends_keys(accepted.workflow_id, accepted.nodes))
-        return WorkflowRecord(
-            workflow_id=accepted.workflow_id,
-            tenant_id=accepted.tenant_id,
-            status=row.status,
-            counts=counts_of(accepted.nodes, ends_of(marks)),
-            accepted_at_ms=accepted.accepted_at_ms,
-            name=accepted.name,
-            pool=accepted.pool,
-            started_at_ms=row.started_at_ms,
-            ended_at_ms=row.ended_at_ms,
-            deadline_ms=accepted.deadline_ms,
-            reason=row.reason,
-        )
-
-    def _statuses(self, task_ids: list[str]) -> dict[str, str]:
-        keys = [task_key(task_id) for task_id in task_ids]
-        parts = [self._store.get(keys[first : first + KEYS_MAX]) for first in range(0, len(keys), KEYS_MAX)]
-        return {key.pk: status_of(item.attributes).value for found in parts for key, item in found.items()}

@@ -3,6 +3,7 @@
 from pushlane.inmemory.blobs import InMemoryBlobs
 from pushlane.inmemory.channels import InMemorySender, InMemorySink
 from pushlane.inmemory.clock import ManualClock
+from pushlane.inmemory.poster import InMemoryPoster
 from pushlane.inmemory.store import ChangeListener, Faults, InMemoryItemStore
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "Faults",
     "InMemoryBlobs",
     "InMemoryItemStore",
+    "InMemoryPoster",
     "InMemorySender",
     "InMemorySink",
     "ManualClock",

@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, Protocol
 
 from pushlane.inmemory import limits
@@ -90,6 +90,10 @@ class InMemoryItemStore:
             found = self._items(table, pk, index, limit, start)
         self._faults.after("query", ())
         return found
+
+    def scan(self, table: Table) -> Iterator[Item]:
+        """See `ItemScanner.scan`: as of now."""
+        return iter(self.items(table))
 
     def write(self, operation: Write) -> Attributes:
         """See `ItemStore.write`."""

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from pushlane.local.assembly import cached_assembly
+from pushlane.local.browsers import let_pages_call
 from pushlane.local.cdk_command import Step, cdk_command, cdk_environment, run_step
 from pushlane.local.endpoint import LocalAws
 from pushlane.local.sessions import session_for
@@ -59,13 +60,15 @@ def deploy(app: CdkApp, aws: LocalAws, work_dir: Path, progress: Progress = prin
     """
     work_dir = work_dir.absolute()
     work_dir.mkdir(parents=True, exist_ok=True)
-    session_for(aws.endpoint_url, aws.region).client("s3").create_bucket(Bucket=ASSETS_BUCKET)
+    session = session_for(aws.endpoint_url, aws.region)
+    session.client("s3").create_bucket(Bucket=ASSETS_BUCKET)
     started = time.monotonic()
     assembly = synthesise(app, aws, work_dir)
     seconds = {"synth": time.monotonic() - started}
     progress(f"synthesised in {seconds['synth']:.1f} s")
     started = time.monotonic()
     deploy_assembly(app, aws, work_dir, assembly)
+    let_pages_call(session)
     seconds["deploy"] = time.monotonic() - started
     outputs = read_outputs(work_dir)
     progress(f"deployed {len(outputs)} stacks in {seconds['deploy']:.1f} s")

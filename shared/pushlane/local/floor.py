@@ -74,8 +74,13 @@ class Floor:
 
     def ran_at_ms(self, sample: str) -> int | None:
         """When the second function took the time for the sample; None if it has not yet."""
-        found = self._dynamodb.get_item(TableName=self._name, Key={"pk": {"S": sample}}, ConsistentRead=True)
-        return int(found["Item"]["ran_at_ms"]["N"]) if "Item" in found else None
+        return ran_at_ms(self._dynamodb, self._name, sample)
+
+
+def ran_at_ms(dynamodb: "DynamoDBClient", table: str, sample: str) -> int | None:
+    """What `NOTE_TIME` has noted of a sample."""
+    found = dynamodb.get_item(TableName=table, Key={"pk": {"S": sample}}, ConsistentRead=True)
+    return int(found["Item"]["ran_at_ms"]["N"]) if "Item" in found else None
 
 
 @contextmanager
@@ -83,29 +88,18 @@ def deployed_floor(session: "Session") -> Iterator[Floor]:
     """Deploy the floor beside Pushlane (local backends: the role is a name only) and remove it afterwards."""
     name = f"pushlane-floor-{uuid.uuid4().hex[:8]}"
     with ExitStack() as undo:
-        yield _Deployment(session, name, undo).deploy()
+        yield _BusFloor(session, name, undo).deploy()
 
 
-class _Deployment:
+class FloorParts:
     """Creates each part and notes at once how to remove it, so a failure half-way leaves nothing."""
 
     def __init__(self, session: "Session", name: str, undo: ExitStack) -> None:
         self._dynamodb: DynamoDBClient = session.client("dynamodb")
-        self._events: EventBridgeClient = session.client("events")
         self._lambda: LambdaClient = session.client("lambda")
         self._sqs: SQSClient = session.client("sqs")
         self._name = name
         self._undo = undo
-
-    def deploy(self) -> Floor:
-        """Back to front, so that nothing is sent to what is not there yet."""
-        self._table()
-        second_url, second_arn = self._queue("second")
-        first_url, first_arn = self._queue("first")
-        self._function("note", NOTE_TIME, {"TABLE": self._name}, second_arn, batch=1)
-        self._function("forward", FORWARD, {"NEXT_QUEUE_URL": second_url}, first_arn, batch=10)
-        self._bus(first_url, first_arn)
-        return Floor(self._events, self._dynamodb, self._name)
 
     def _table(self) -> None:
         self._dynamodb.create_table(
@@ -123,9 +117,10 @@ class _Deployment:
         self._later(lambda: self._sqs.delete_queue(QueueUrl=url))
         return url, self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
 
-    def _function(self, place: str, code: str, environment: dict[str, str], queue_arn: str, batch: int) -> None:
+    def _function(self, place: str, code: str, environment: dict[str, str]) -> str:
+        """Its ARN."""
         name = f"{self._name}-{place}"
-        self._lambda.create_function(
+        created = self._lambda.create_function(
             FunctionName=name,
             Runtime=_RUNTIME,
             Handler="index.handler",
@@ -136,13 +131,35 @@ class _Deployment:
             Environment={"Variables": environment | {"AWS_ENDPOINT_URL": self._lambda.meta.endpoint_url}},
         )
         self._later(lambda: self._lambda.delete_function(FunctionName=name))
+        return created["FunctionArn"]
+
+    def _consume(self, function_arn: str, queue_arn: str, batch: int) -> None:
         mapping = self._lambda.create_event_source_mapping(
-            FunctionName=name,
+            FunctionName=function_arn,
             EventSourceArn=queue_arn,
             BatchSize=batch,
             FunctionResponseTypes=["ReportBatchItemFailures"],
         )
         self._later(lambda: self._lambda.delete_event_source_mapping(UUID=mapping["UUID"]))
+
+    def _later(self, remove: Callable[[], object]) -> None:
+        self._undo.callback(_tolerant, remove)
+
+
+class _BusFloor(FloorParts):
+    def __init__(self, session: "Session", name: str, undo: ExitStack) -> None:
+        super().__init__(session, name, undo)
+        self._events: EventBridgeClient = session.client("events")
+
+    def deploy(self) -> Floor:
+        """Back to front, so that nothing is sent to what is not there yet."""
+        self._table()
+        second_url, second_arn = self._queue("second")
+        first_url, first_arn = self._queue("first")
+        self._consume(self._function("note", NOTE_TIME, {"TABLE": self._name}), second_arn, batch=1)
+        self._consume(self._function("forward", FORWARD, {"NEXT_QUEUE_URL": second_url}), first_arn, batch=10)
+        self._bus(first_url, first_arn)
+        return Floor(self._events, self._dynamodb, self._name)
 
     def _bus(self, queue_url: str, queue_arn: str) -> None:
         self._events.create_event_bus(Name=self._name)
@@ -153,9 +170,6 @@ class _Deployment:
         target: Any = {"Id": "first", "Arn": queue_arn}
         self._events.put_targets(Rule=self._name, EventBusName=self._name, Targets=[target])
         self._later(lambda: self._events.remove_targets(Rule=self._name, EventBusName=self._name, Ids=["first"]))
-
-    def _later(self, remove: Callable[[], object]) -> None:
-        self._undo.callback(_tolerant, remove)
 
 
 def _tolerant(remove: Callable[[], object]) -> None:

@@ -84,22 +84,24 @@ def ran_at_ms(client: Client, record: TaskRecord) -> tuple[int, str]:
 def _task_pickup(client: Client, tenant_id: str) -> tuple[float, str]:
     order = {"tenant_id": tenant_id, "task_type": "chaos", "payload": {"do": "echo"}}
     sent = client.submit(order, door=Door.EVENTBRIDGE)
-    record = _look(lambda: _ended(client, sent.task_id), f"task {sent.task_id}")
+    record = look(lambda: ended(client, sent.task_id), f"task {sent.task_id}")
     at_ms, clock = ran_at_ms(client, record)
     return max(0, at_ms - sent.returned_at_ms), clock
 
 
-def _ended(client: Client, task_id: str) -> TaskRecord | None:
+def ended(client: Client, task_id: str) -> TaskRecord | None:
+    """The task, once it is at rest."""
     record = client.tasks([task_id]).get(task_id)
     return record if record is not None and record.at_rest else None
 
 
 def _floor_pickup_ms(floor: Floor) -> float:
     sample, returned_at_ms = floor.send()
-    return max(0, _look(lambda: floor.ran_at_ms(sample), "a floor sample") - returned_at_ms)
+    return max(0, look(lambda: floor.ran_at_ms(sample), "a floor sample") - returned_at_ms)
 
 
-def _look(ask: Callable[[], T | None], what: str) -> T:
+def look(ask: Callable[[], T | None], what: str) -> T:
+    """What `ask` finds, once it finds something; raises `NotPickedUp` after a while."""
     time.sleep(_FIRST_LOOK_SECONDS)
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while (answer := ask()) is None:

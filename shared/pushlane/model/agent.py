@@ -5,6 +5,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from pushlane.model.endpoint import Endpoint
 from pushlane.model.task import DEFAULT_POOL
 
 # Attempts in a row that an agent did not start: it is broken, and taken out for a while.
@@ -25,13 +26,14 @@ class Agent(Struct, frozen=True, kw_only=True):
     """One agent as the scheduler sees it. `used` = its live reservations; `revision` counts reservation changes.
 
     `heartbeat_ms`: it is taken for dead when nothing was heard of it for so long; None: it sends no heartbeats, and is
-    `UNAVAILABLE` until `cools_until_ms` after `unstarted` attempts in a row that it did not start.
+    `UNAVAILABLE` until `cools_until_ms` after `unstarted` attempts in a row that it did not start. `claimed`: how many
+    tasks it asks for in this very turn; an agent that is not pushed to is offered no others. It is never stored.
     """
 
     agent_id: str
     capabilities: frozenset[str]
     slots: int
-    queue_url: str
+    endpoint: Endpoint
     pool: str = DEFAULT_POOL
     used: int = 0
     status: AgentStatus = AgentStatus.ACTIVE
@@ -40,6 +42,7 @@ class Agent(Struct, frozen=True, kw_only=True):
     heartbeat_at_ms: int | None = None
     unstarted: int = 0
     cools_until_ms: int | None = None
+    claimed: int = 0
 
     @property
     def pin(self) -> str:
@@ -48,7 +51,7 @@ class Agent(Struct, frozen=True, kw_only=True):
 
     @property
     def accepting(self) -> bool:
-        return self.status is AgentStatus.ACTIVE
+        return self.status is AgentStatus.ACTIVE and self.endpoint.connected
 
     @property
     def on_trial(self) -> bool:
@@ -63,7 +66,15 @@ class Agent(Struct, frozen=True, kw_only=True):
     @property
     def free(self) -> int:
         """Slots that a new attempt may take now."""
-        return max(0, self.capacity - self.used) if self.accepting else 0
+        return max(0, self.offered()) if self.accepting else 0
+
+    def offered(self, freed: int = 0) -> int:
+        """What it would be given now, `freed` slots in that it gets back: below zero while it runs more than it has
+        slots. What a pull agent gets back is not handed on: it says itself when it wants more.
+        """
+        if self.endpoint.pushed:
+            return self.capacity - self.used + freed
+        return min(self.claimed, self.capacity - self.used)
 
     def can_run(self, capabilities: tuple[str, ...]) -> bool:
         if self.capabilities.issuperset(capabilities):

@@ -14,12 +14,14 @@ from pushlane.model.ids import digest
 INLINE_BYTES_MAX: Final = 64 * 1024
 CLAIMED_BYTES_MAX: Final = 16 * 1024 * 1024
 FIELD: Final = "$claim_check"
+# `claims/<tenant>/<name>`, and nothing that a store with folders could take for a way out of the tenant's.
+KEY_PATTERN: Final = r"^claims/[A-Za-z0-9][A-Za-z0-9._-]{0,63}/[A-Za-z0-9][A-Za-z0-9._-]{0,255}(?!\n)$"
 
 
 class ClaimCheck(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the JSON object lies: a key of Pushlane's own claims bucket, its size in bytes and its SHA-256."""
 
-    key: Annotated[str, Meta(min_length=1, max_length=512)]
+    key: Annotated[str, Meta(pattern=KEY_PATTERN)]
     bytes: Annotated[int, Meta(ge=2, le=CLAIMED_BYTES_MAX)]
     sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 

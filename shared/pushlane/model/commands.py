@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from pushlane.model.decoding import misfit
+from pushlane.model.envelope_proof import Proof
 from pushlane.model.errors import InvalidEvent
 from pushlane.model.ids import INTAKE_SLOTS, IdempotencyKey, Identifier
 from pushlane.model.nesting import NESTING_MAX, nests_too_deep
@@ -23,12 +24,15 @@ DiedEpoch = Annotated[int, Meta(ge=0, description="Only the death of this attemp
 
 
 class CommandMetadata(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What the metadata of all commands have. `intake` is the tenant's intake slot, as in a submission."""
+    """What the metadata of all commands have. `intake` is the tenant's intake slot, as in a submission; `proof`
+    binds the tenant, or the agent, to a credential.
+    """
 
     version: Literal[1]
     correlation_id: Annotated[str, Meta(max_length=128)] | None = None
     traceparent: Annotated[str, Meta(max_length=64)] | None = None
     intake: Annotated[int, Meta(ge=0, lt=INTAKE_SLOTS)] | None = None
+    proof: Proof | None = None
 
 
 class CancelTaskMetadata(CommandMetadata, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -153,11 +157,12 @@ class AgentHeartbeatMetadata(
     name: Literal["AgentHeartbeat"]
 
 
-class AgentHeartbeatData(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The long-lived agent that is there."""
+class AgentHeartbeatData(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The long-lived agent that is there. `sent_at_ms`: when it said so; a signed one is believed for a minute."""
 
     pool: Identifier
     agent_id: Identifier
+    sent_at_ms: Annotated[int, Meta(ge=0, le=2**52, description="Unix time in milliseconds")] | None = None
 
 
 class AgentHeartbeat(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

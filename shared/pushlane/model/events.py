@@ -11,6 +11,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from pushlane.model.attempt import Outcome, Usage
+from pushlane.model.callback import Callback
+from pushlane.model.envelope_proof import Proof
 from pushlane.model.ids import INTAKE_SLOTS, IdempotencyKey, Identifier
 from pushlane.model.signals import Signal
 from pushlane.model.task import DEFAULT_POOL, DeadlineKind, Door, Estimate, ParentTask, Penalty, RetryPolicy, Tier
@@ -21,6 +23,7 @@ SET_POLICY_DETAIL_TYPE: Final = "SetPolicy"
 FACT_SOURCE: Final = "pushlane"
 CAUSATION_DEPTH_MAX: Final = 8
 LABELS_MAX: Final = 10
+TOKEN_CHARACTERS_MAX: Final = 8_192
 
 Capabilities = Annotated[tuple[Identifier, ...], Meta(min_length=1, max_length=10)]
 ResourceAmounts = Annotated[dict[Identifier, Annotated[int, Meta(ge=1, le=10**9)]], Meta(max_length=5)]
@@ -30,6 +33,8 @@ Labels = Annotated[dict[Identifier, Annotated[str, Meta(max_length=128)]], Meta(
 class SubmitMetadata(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Says what the envelope holds. `depth` counts facts that caused submissions, so that a loop ends. `intake` is the
     tenant's intake slot: channels route by it, and it says nothing about the task (unset or wrong costs isolation).
+    `proof` binds the tenant to a credential; `token`, the reservation token of the attempt that submits a child, does
+    so too.
     """
 
     name: Literal["SubmitTask"]
@@ -38,11 +43,14 @@ class SubmitMetadata(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     traceparent: Annotated[str, Meta(max_length=64)] | None = None
     depth: Annotated[int, Meta(ge=0, le=CAUSATION_DEPTH_MAX)] = 0
     intake: Annotated[int, Meta(ge=0, lt=INTAKE_SLOTS)] | None = None
+    proof: Proof | None = None
+    token: Annotated[str, Meta(max_length=TOKEN_CHARACTERS_MAX)] | None = None
 
 
 class SubmitData(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One task to do. Without `capabilities` the task asks for an agent capable of its `task_type`. `resources`: how
-    much of which shared resource one attempt needs, beside what the policy says of its type.
+    much of which shared resource one attempt needs, beside what the policy says of its type. `callback`: where its end
+    is told, instead of the tenant's default.
     """
 
     tenant_id: Identifier
@@ -60,6 +68,7 @@ class SubmitData(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     idempotency_key: IdempotencyKey | None = None
     labels: Labels = msgspec.field(default_factory=dict)
     parent: ParentTask | None = None
+    callback: Callback | None = None
 
 
 class SubmitTask(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -94,12 +103,14 @@ class SetPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class HeldRecord(Struct, frozen=True, kw_only=True):
     """Router -> itself, later: a submission whose tenant is over its bound, as it was (`body`) and with the identity
-    that it had at its door, so that it stays the same submission however often it is delivered.
+    that it had at its door, so that it stays the same submission however often it is delivered. `bound_tenant`: whose
+    door that was.
     """
 
     door: Door
     source_id: Annotated[str, Meta(min_length=1, max_length=256)]
     body: msgspec.Raw
+    bound_tenant: Identifier | None = None
     v: Literal[1] = 1
 
 
@@ -107,7 +118,9 @@ class Dispatch(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Router -> agent: do this attempt. `attempt_pk` and `task_id` address the one item the agent may write.
 
     `checkpoint`: where the attempt before this one stopped. `signals`: all that the task ever got. `parents`: by name
-    in the workflow; `parents_claim` instead where they are large. `ends_at_ms`: no lease reaches beyond it.
+    in the workflow; `parents_claim` instead where they are large. `ends_at_ms`: no lease reaches beyond it. `whole`:
+    this document as it would be, where that is too large for the agent's endpoint: a claim check, and then payload,
+    checkpoint, signals and parents stand only there.
     """
 
     task_id: str
@@ -132,6 +145,7 @@ class Dispatch(Struct, frozen=True, kw_only=True, omit_defaults=True):
     lease_seconds: float = 30.0
     stall_seconds: float | None = None
     ends_at_ms: int | None = None
+    whole: dict[str, Any] | None = None
     v: int = 1
 
 
@@ -204,6 +218,8 @@ class FactName(StrEnum):
     WORKFLOW_ACCEPTED = "WorkflowAccepted"
     WORKFLOW_STARTED = "WorkflowStarted"
     WORKFLOW_ENDED = "WorkflowEnded"
+    SCHEDULE_FIRED = "ScheduleFired"
+    SCHEDULE_MISSED = "ScheduleMissed"
     AGENT_UNAVAILABLE = "AgentUnavailable"
     AGENT_AVAILABLE = "AgentAvailable"
     CAPACITY_REPAIRED = "CapacityRepaired"
@@ -232,8 +248,9 @@ class FactData(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `code`: the reason for programs (`on` and `off` of backpressure). The end of a task that had a deadline says how
     long after it that was (`lateness_ms`, below zero: before) and whether the deadline was `missed`, as it is by a task
     that fails or expires; `penalty` is what the miss costs by the task's own penalty function, 0 when it was met.
-    `unblock_ms`: from the end of its last parent until a task of a workflow could go. `counts`: of a workflow that has
-    ended, its nodes by how they had ended by then.
+    `parent_task_id`: the task that this one is attached to. `unblock_ms`: from the end of its last parent until a task
+    of a workflow could go. `counts`: of a workflow that has ended, its nodes by how they had ended by then.
+    `callback`: the courier tells somebody of it.
     """
 
     tenant_id: str | None = None
@@ -261,11 +278,15 @@ class FactData(Struct, frozen=True, kw_only=True, omit_defaults=True):
     penalty: float | None = None
     workflow_id: str | None = None
     node: str | None = None
+    parent_task_id: str | None = None
     status: str | None = None
     unblock_ms: int | None = None
     counts: dict[str, int] | None = None
+    schedule_id: str | None = None
+    scheduled_at_ms: int | None = None
     result: dict[str, Any] | None = None
     labels: dict[str, str] = msgspec.field(default_factory=dict)
+    callback: bool | None = None
 
 
 class Fact(Struct, frozen=True, kw_only=True):

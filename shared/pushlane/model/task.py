@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta, Struct
 
+from pushlane.model.callback import Callback
 from pushlane.model.ids import Identifier
 from pushlane.model.workflow import WorkflowPlace
 
@@ -30,6 +31,12 @@ class Door(StrEnum):
     SNS = "sns"
     SQS = "sqs"
     KINESIS = "kinesis"
+    SCHEDULE = "schedule"
+    HTTP = "http"
+
+
+# The doors that take events, as producers name them; what comes through the others has an answer, or no sender.
+EVENT_DOORS: Final = (Door.EVENTBRIDGE, Door.SNS, Door.SQS, Door.KINESIS)
 
 
 class Status(StrEnum):
@@ -150,7 +157,8 @@ class Task(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `payload` is the producer's JSON object, or a claim check (`pushlane.model.claim_check`) naming it in S3.
     `home_pool`: the pool that it was submitted to, when that one's lane was full and `pool` took it over.
-    `children`: an attempt of it submitted tasks that are attached to it.
+    `children`: an attempt of it submitted tasks that are attached to it. `callback`: its own, or its tenant's default
+    at the time of its acceptance.
     `body_digest` tells a repeat (same key, same body) from a conflict (same key, other body).
     """
 
@@ -179,6 +187,7 @@ class Task(Struct, frozen=True, kw_only=True, omit_defaults=True):
     parent: ParentTask | None = None
     workflow: WorkflowPlace | None = None
     children: bool = False
+    callback: Callback | None = None
 
     @property
     def tells(self) -> bool:

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from pushlane.model.claim_check import FIELD, INLINE_BYTES_MAX, ClaimCheck, as_claim_check, claim_prefix
+from pushlane.model.envelope_proof import Proof
 from pushlane.model.errors import InvalidEvent
 from pushlane.model.events import CAUSATION_DEPTH_MAX, LABELS_MAX, Capabilities, Labels, ResourceAmounts, SubmitData
 from pushlane.model.ids import INTAKE_SLOTS, IdempotencyKey, Identifier
@@ -77,6 +78,7 @@ class WorkflowMetadata(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     traceparent: Annotated[str, Meta(max_length=64)] | None = None
     depth: Annotated[int, Meta(ge=0, le=CAUSATION_DEPTH_MAX)] = 0
     intake: Annotated[int, Meta(ge=0, lt=INTAKE_SLOTS)] | None = None
+    proof: Proof | None = None
 
 
 class WorkflowData(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -14,6 +14,7 @@ from pushlane.router.due import UNREADABLE, run_due
 from pushlane.router.intake import Record, record_of_held, record_of_kinesis, record_of_sqs, reject
 from pushlane.router.ports import RouterPorts
 from pushlane.router.results import Results
+from pushlane.router.schedules import Firings, is_firing
 from pushlane.router.set_policy import set_by_event
 from pushlane.router.submissions import Submissions
 from pushlane.router.workflows import Workflows
@@ -36,6 +37,7 @@ class Router:
         self._commands = Commands(ports)
         self._results = Results(ports)
         self._workflows = Workflows(ports)
+        self._firings = Firings(ports)
 
     def handle(self, event: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
         """Handle every record; a bad record never fails its neighbours. Returns `batchItemFailures`."""
@@ -51,7 +53,8 @@ class Router:
         elif source == self._ports.held_queue_arn:
             failed = self._intake([record_of_held(record) for record in records])
         else:
-            failed = self._intake([record_of_sqs(record) for record in records])
+            bound_tenant = self._ports.tenant_doors.get(str(source))
+            failed = self._intake([record_of_sqs(record, bound_tenant) for record in records])
         return {"batchItemFailures": [{"itemIdentifier": item_id} for item_id in failed]}
 
     def _stream(self, records: Sequence[Mapping[str, Any]]) -> None:
@@ -108,11 +111,22 @@ class Router:
         self._ports.log("policy-set", revision=made.revision, changed_by=made.changed_by)
         return []
 
+    def _firing(self, message: Mapping[str, Any]) -> list[str]:
+        try:
+            done = self._firings.take(message)
+        except (PushlaneError, *UNREADABLE) as error:
+            self._ports.log("firing-failed", error=f"{type(error).__name__}: {error}"[:300])
+            done = False
+        return [] if done else [str(message["messageId"])]
+
     def _wakeups(self, messages: Sequence[Mapping[str, Any]]) -> list[str]:
         """A turn for each pool that is woken; several wake-ups of a pool are one."""
         failed: list[str] = []
         by_pool: dict[str, list[str]] = {}
         for message in messages:
+            if is_firing(message["body"]):
+                failed += self._firing(message)
+                continue
             try:
                 pool = msgspec.json.decode(message["body"], type=WakeUp).pool
             except msgspec.DecodeError as error:

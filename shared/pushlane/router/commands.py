@@ -12,10 +12,11 @@ from pushlane.model.commands import (
 from pushlane.model.errors import InvalidEvent
 from pushlane.router.agent_health import heard
 from pushlane.router.cancel import cancel
-from pushlane.router.intake import Record, check_tenant
+from pushlane.router.intake import Record
 from pushlane.router.ports import RouterPorts
 from pushlane.router.redrive import discard, redrive
 from pushlane.router.signals import deliver
+from pushlane.router.vouching import Vouching
 from pushlane.router.workflow_end import cancel_workflow
 
 
@@ -24,6 +25,7 @@ class Commands:
 
     def __init__(self, ports: RouterPorts) -> None:
         self._ports = ports
+        self._vouching = Vouching(ports)
 
     def obey(self, record: Record) -> None:
         """Do what the record asks. Raises `InvalidEvent` for what cannot be done as it stands, and what the store
@@ -32,8 +34,7 @@ class Commands:
         command = command_of(record.name, record.body)
         ports, source = self._ports, record.source
         tenant_id = getattr(command.data, "tenant_id", None)
-        if tenant_id is not None:
-            check_tenant(tenant_id, accept_unsigned_tenant=ports.accept_unsigned_tenant, tenants=ports.tenants.active())
+        self._vouching.check(record, command)
         match command:
             case CancelTask(data=data):
                 done = cancel(ports.turn, ports.pusher, data.tenant_id, data.task_id, data.reason or "on request")

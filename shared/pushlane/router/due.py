@@ -7,7 +7,7 @@ from pushlane.router.duties import carry_out, take_turn
 from pushlane.router.push import Pusher
 from pushlane.router.resolution import input_key
 from pushlane.router.turn import Turn, TurnPorts
-from pushlane.scheduling.snapshot import Input, end_of, task_id_of
+from pushlane.scheduling.snapshot import Input, OfTask, end_of, task_id_of
 from pushlane.state.loading import load_due, load_retry_states
 
 # One invocation stays well inside its time; what is left is due again at once.
@@ -59,11 +59,11 @@ def _take(ports: TurnPorts, pusher: Pusher, pool: str, next_due_ms: int | None, 
             raise refused from None
 
 
-def _one_each(inputs: Sequence[Input]) -> list[Input]:
+def _one_each(inputs: Sequence[OfTask]) -> list[Input]:
     """The first of each task. Its sleep and its deadline may be over by the same look: one turn changes a task once,
     and the next look finds what is left to do.
     """
-    first: dict[str, Input] = {}
+    first: dict[str, OfTask] = {}
     for one in inputs:
         first.setdefault(task_id_of(one), one)
-    return list(first.values())
+    return [*first.values()]

@@ -34,6 +34,9 @@ _NAMES = {
 }
 
 
+# The status that a task has reached, for subscribers that filter by it. What is no step of a task has none.
+_STATUSES = {name: status.value for status, name in _NAMES.items()}
+
 _WITH_ERROR = frozenset(
     {
         FactName.TASK_RETRYING,
@@ -55,6 +58,7 @@ ANNOUNCED = frozenset(
         FactName.TASK_REJECTED,
         FactName.COMMAND_REFUSED,
         FactName.WORKFLOW_ENDED,
+        FactName.SCHEDULE_MISSED,
         FactName.AGENT_UNAVAILABLE,
         FactName.AGENT_AVAILABLE,
         FactName.RESULT_STALE,
@@ -102,6 +106,7 @@ def _attributes(fact: Fact) -> dict[str, str]:
         "task_type": data.task_type,
         "tier": data.tier.value if data.tier else None,
         "pool": data.pool,
+        "status": data.status or _STATUSES.get(fact.metadata.name),
     }
     return {name: value for name, value in routed.items() if value}
 
@@ -145,9 +150,11 @@ def _fact(name: FactName, task: Task, new: Attributes, occurred_at_ms: int, *, c
         **_deadline(name, task, new),
         workflow_id=None if task.workflow is None else task.workflow.workflow_id,
         node=None if task.workflow is None else task.workflow.node,
+        parent_task_id=task.parent.task_id if task.parent is not None and task.parent.attached else None,
         unblock_ms=_optional_number(new, "unblock_ms"),
         result=msgspec.json.decode(text(new, "result")) if name is FactName.TASK_SUCCEEDED else None,
         labels=task.labels,
+        callback=True if _told_back(name, task) else None,
     )
     metadata = FactMetadata(
         name=name,
@@ -158,6 +165,10 @@ def _fact(name: FactName, task: Task, new: Attributes, occurred_at_ms: int, *, c
         depth=task.depth,
     )
     return Fact(metadata=metadata, data=data)
+
+
+def _told_back(name: FactName, task: Task) -> bool:
+    return task.callback is not None and task.callback.tells(name)
 
 
 class _Deadline(TypedDict, total=False):
@@ -231,6 +242,9 @@ def _recorded(pk: str, new: Attributes) -> Fact:
         resource=_optional(new, "resource"),
         revision=number(new, "revision") if "revision" in new else None,
         changed_by=_optional(new, "changed_by"),
+        workflow_id=_optional(new, "workflow_id"),
+        schedule_id=_optional(new, "schedule_id"),
+        scheduled_at_ms=_optional_number(new, "scheduled_at_ms"),
     )
     metadata = FactMetadata(
         name=FactName(text(new, "fact")), fact_id=pk.partition("#")[2], occurred_at_ms=number(new, "occurred_at_ms")

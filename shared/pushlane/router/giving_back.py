@@ -83,7 +83,7 @@ class GivingBack:
     def _said(self, message: Mapping[str, Any]) -> Said | None:
         try:
             word = _decoders[_peeking.decode(message["body"]).word].decode(message["body"])
-            claims = token.verify(word.token, self._ports.signing_key(), self._ports.turn.clock.now_ms())
+            claims = token.verify(word.token, self._ports.keyring(), self._ports.turn.clock.now_ms())
         except (msgspec.DecodeError, InvalidToken) as error:
             self._ports.log("wait-refused", message_id=message["messageId"], error=str(error)[:200])
             return None

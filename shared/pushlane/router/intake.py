@@ -3,23 +3,30 @@
 import base64
 import binascii
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from pushlane.model.claim_check import FIELD, INLINE_BYTES_MAX, as_claim_check, claim_prefix
-from pushlane.model.commands import COMMANDS, said_name
+from pushlane.model.commands import COMMANDS, Command, said_name
 from pushlane.model.errors import InvalidEvent
 from pushlane.model.events import SET_POLICY_DETAIL_TYPE, SUBMIT_DETAIL_TYPE, HeldRecord, SubmitData, SubmitTask
 from pushlane.model.ids import ID_PATTERN, digest, keyed_task_id, unkeyed_task_id
 from pushlane.model.nesting import NESTING_MAX, nests_too_deep
 from pushlane.model.task import Door, Source, Task
-from pushlane.model.workflow_document import SUBMIT_WORKFLOW
+from pushlane.model.workflow_document import SUBMIT_WORKFLOW, SubmitWorkflow
 
 SOURCE_ID_MAX: Final = 128
 REASON_MAX: Final = 500
+# Refused because nobody proves that the tenant, or the agent, says so; and because another tenant is named.
+UNPROVEN: Final = "unproven"
+FOREIGN_TENANT: Final = "foreign_tenant"
+
+_NOT_OF_TENANT: Final = frozenset({UNPROVEN, FOREIGN_TENANT})
+
+Said = SubmitTask | SubmitWorkflow | Command
 
 Envelope = TypeVar("Envelope")
 
@@ -37,12 +44,18 @@ _PATH: Final = re.compile(r" - at (?:`key` in )?`(?P<path>[^`]+)`$")
 class Record(Struct, frozen=True, kw_only=True):
     """One record of a Lambda event: how to name it in a batch response, its door and identity there, its body.
     `name`: what it is, by the bus's detail type or its own metadata; what says nothing else is a submission.
+    `bound_tenant`: the one whose own door it came through, or whose credential it came with.
     """
 
     item_id: str
     source: Source
     body: bytes
     name: str = SUBMIT_DETAIL_TYPE
+    bound_tenant: str | None = None
+
+
+# Raises `InvalidEvent` unless somebody vouches for the tenant that the record names.
+Vouch = Callable[[Record, Said], None]
 
 
 class Rejection(Struct, frozen=True, kw_only=True):
@@ -58,11 +71,16 @@ class Rejection(Struct, frozen=True, kw_only=True):
     retry_after_seconds: int | None = None
 
 
-def record_of_sqs(message: Mapping[str, Any]) -> Record:
-    """An SQS message of the intake queue: an EventBridge event, an SNS notification, or an envelope sent as it is.
+def record_of_sqs(message: Mapping[str, Any], bound_tenant: str | None = None) -> Record:
+    """An SQS message of an intake queue, or of the queue that is a tenant's own door: an EventBridge event, an SNS
+    notification, or an envelope sent as it is.
 
     The identity is the one that stays the same if the channel before the queue delivers twice.
     """
+    return msgspec.structs.replace(_record_of_sqs(message), bound_tenant=bound_tenant)
+
+
+def _record_of_sqs(message: Mapping[str, Any]) -> Record:
     item_id, body = str(message["messageId"]), _encoded(message["body"])
     outer = _outer(body)
     detail_type = _text(outer, "detail-type")
@@ -86,7 +104,8 @@ def record_of_held(message: Mapping[str, Any]) -> Record:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return record_of_sqs(message)
     source = Source(door=held.door, source_id=held.source_id)
-    return _named(str(message["messageId"]), source, bytes(held.body))
+    record = _named(str(message["messageId"]), source, bytes(held.body))
+    return msgspec.structs.replace(record, bound_tenant=held.bound_tenant)
 
 
 def record_of_kinesis(record: Mapping[str, Any]) -> Record:
@@ -107,43 +126,32 @@ def _named(item_id: str, source: Source, body: bytes) -> Record:
     return Record(item_id=item_id, source=source, body=body, name=name if name in _ANYWHERE else SUBMIT_DETAIL_TYPE)
 
 
-def normalise(record: Record, now_ms: int, *, accept_unsigned_tenant: bool, tenants: Collection[str]) -> Task:
-    """The task that the record asks for; raises `InvalidEvent` naming the field.
-
-    `tenants`: those that are registered and active.
-    """
+def normalise(record: Record, now_ms: int, vouch: Vouch) -> Task:
+    """The task that the record asks for; raises `InvalidEvent` naming the field."""
     submit = decoded(record.body, _submit_decoder)
+    vouch(record, submit)
+    return checked_task(submit, record.source, now_ms)
+
+
+def checked_task(submit: SubmitTask, source: Source, now_ms: int) -> Task:
+    """The task that a tenant asks for; raises `InvalidEvent` for what no single field can say of itself."""
     data = submit.data
-    check_tenant(data.tenant_id, accept_unsigned_tenant=accept_unsigned_tenant, tenants=tenants)
     _check_payload(data)
     if data.retry.backoff_max_seconds < data.retry.backoff_seconds:
         raise InvalidEvent("$.data.retry.backoff_max_seconds", "is below backoff_seconds")
-    return _task(submit, record.source, now_ms)
-
-
-def check_tenant(tenant_id: str, *, accept_unsigned_tenant: bool, tenants: Collection[str]) -> None:
-    """Raises `InvalidEvent` where nobody may speak for the tenant, or there is none of this id."""
-    if not accept_unsigned_tenant:
-        raise InvalidEvent(
-            "$.data.tenant_id",
-            "not bound to a credential: this door accepts an unsigned tenant only at stage local, or where the"
-            " deployer vouches for every producer (context flag trusted_doors)",
-            "unsigned_tenant",
-        )
-    if tenant_id not in tenants:
-        raise InvalidEvent(
-            "$.data.tenant_id", "no active tenant of this id: `pushlane tenants add` it", "unknown_tenant"
-        )
+    return _task(submit, source, now_ms)
 
 
 def reject(record: Record, error: InvalidEvent, retry_after_seconds: int | None = None) -> Rejection:
-    """The rejection of a record, with the tenant if the body names one readably."""
+    """The rejection of a record, with the tenant: the one that it is bound to, or else the one that the body names
+    readably, unless it is refused because nobody vouches for that.
+    """
     return Rejection(
         record=record,
         field=error.field,
         reason=error.reason[:REASON_MAX],  # it can quote the value, and that can be as long as the record
         code=error.code,
-        tenant_id=_said_tenant(record.body),
+        tenant_id=record.bound_tenant or (None if error.code in _NOT_OF_TENANT else _said_tenant(record.body)),
         retry_after_seconds=retry_after_seconds,
     )
 
@@ -178,6 +186,7 @@ def _task(submit: SubmitTask, source: Source, now_ms: int) -> Task:
         traceparent=meta.traceparent,
         depth=meta.depth,
         parent=data.parent,
+        callback=data.callback,
     )
 
 

@@ -8,9 +8,11 @@ from msgspec import Struct
 
 from pushlane.model.errors import PushlaneError
 from pushlane.model.events import Fact, FactName
-from pushlane.model.timeline import Recorded, sign_fact
+from pushlane.model.keyring import KeyRing
+from pushlane.model.timeline import sign_fact
 from pushlane.ports import Change, FactSink, Message, MessageSender
 from pushlane.router.facts import facts_of, published
+from pushlane.router.proofs import log_of_fact
 from pushlane.state.items import to_json
 
 # They name a task that somebody asked for; whether there is one, and whose it is, they do not say.
@@ -21,30 +23,29 @@ class FactsNotPublished(PushlaneError):
     """Bus, topic or events queue did not accept some facts; the stream delivers them again, `fact_id` deduplicates."""
 
 
-Sending = Callable[[], list[int]]
+# Begins to send, and says how to wait for what became of it.
+Beside = Callable[[Callable[[], list[int]]], Callable[[], list[int]]]
 
 
-def in_turn(work: Sending) -> Sending:
-    """Do it now, for where nothing runs beside."""
+def at_once(work: Callable[[], list[int]]) -> Callable[[], list[int]]:
     done = work()
     return lambda: done
 
 
 class LifecyclePorts(Struct, frozen=True, kw_only=True):
     """What the lifecycle needs of the outside. `measure` is given the published facts, each batch once it is out.
-    `events_queue_url`: where tasks' timelines are told; empty: nowhere. `signing_key` is called at the first fact of a
-    task. `beside` starts a sending and gives a way to wait for what it returns: a stream's shard waits for this
-    function.
+    `events_queue_url`: where tasks' timelines are told; empty: nowhere. `keyring` is called at the first fact of a
+    task. `beside`: bus and topic need not wait for the events queue.
     """
 
     sink: FactSink
     sender: MessageSender
     events_queue_url: str
     quarantine_queue_url: str
-    signing_key: Callable[[], bytes]
+    keyring: Callable[[], KeyRing]
     log: Callable[..., None]
     measure: Callable[[Sequence[Fact]], None]
-    beside: Callable[[Sending], Sending] = in_turn
+    beside: Beside = at_once
 
 
 def publish_changes(ports: LifecyclePorts, changes: Sequence[Change]) -> int:
@@ -53,8 +54,9 @@ def publish_changes(ports: LifecyclePorts, changes: Sequence[Change]) -> int:
     A change that cannot be read goes to quarantine and does not block its shard.
     """
     facts = [fact for change in changes for fact in _readable(ports, change)]
-    messages = timeline_messages(facts, ports.signing_key) if ports.events_queue_url else []
-    told = ports.beside(lambda: ports.sender.send(ports.events_queue_url, messages))
+    messages = timeline_messages(facts, ports.keyring) if ports.events_queue_url else []
+    # Somebody may be watching, so the live path goes first; bus and topic are told whatever became of it.
+    told = ports.beside(lambda: ports.sender.send(ports.events_queue_url, messages) if messages else [])
     refused = ports.sink.publish(published(facts))
     untold = told()
     if refused:
@@ -66,18 +68,17 @@ def publish_changes(ports: LifecyclePorts, changes: Sequence[Change]) -> int:
     return len(facts)
 
 
-def timeline_messages(facts: Iterable[Fact], signing_key: Callable[[], bytes]) -> list[Message]:
-    """The facts of tasks as the streamer takes them: in order by task, signed. The signature is also what SQS knows
-    them by, because what it could be foretold by, an agent could use up.
+def timeline_messages(facts: Iterable[Fact], keyring: Callable[[], KeyRing]) -> list[Message]:
+    """The facts of tasks and workflows as the streamer takes them: in order by log, signed. The signature is also what
+    SQS knows them by, because what it could be foretold by, an agent could use up.
     """
     messages: list[Message] = []
     for fact in facts:
-        if fact.data.task_id is None or fact.data.tenant_id is None or fact.metadata.name in _OF_NO_TASK:
+        log = log_of_fact(fact.data)
+        if log is None or fact.data.tenant_id is None or fact.metadata.name in _OF_NO_TASK:
             continue
-        body = to_json(fact).encode()
-        signature = sign_fact(body, signing_key())
-        recorded = Recorded(signature=signature, fact=msgspec.Raw(body))
-        messages.append(Message(to_json(recorded), group=fact.data.task_id, deduplication_id=signature))
+        recorded = sign_fact(to_json(fact).encode(), keyring())
+        messages.append(Message(to_json(recorded), group=log, deduplication_id=recorded.signature))
     return messages
 
 

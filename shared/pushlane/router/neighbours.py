@@ -74,6 +74,7 @@ def after(snapshot: PoolSnapshot, decisions: Sequence[Decision]) -> PoolSnapshot
             agent,
             used=agent.used + changes.get((agent.pool, agent.agent_id), 0),
             unstarted=0 if (agent.pool, agent.agent_id) in trusted else agent.unstarted,
+            claimed=0,  # what was claimed is taken, or there was no more
         )
         for agent in snapshot.agents
     )

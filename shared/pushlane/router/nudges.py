@@ -9,6 +9,7 @@ from msgspec import Struct
 from pushlane.model import token
 from pushlane.model.attempt import Attempt, outcome_digest
 from pushlane.model.events import Nudge
+from pushlane.model.keyring import KeyRing
 from pushlane.scheduling.snapshot import Finished
 
 
@@ -20,10 +21,10 @@ class Told(Struct, frozen=True):
     waited: bool
 
 
-def finished_of(message: Mapping[str, Any], signing_key: Callable[[], bytes], now_ms: int) -> Told:
+def finished_of(message: Mapping[str, Any], keyring: Callable[[], KeyRing], now_ms: int) -> Told:
     """The completion that an SQS message announces; raises `msgspec.DecodeError` or `InvalidToken`."""
     nudge = msgspec.json.decode(message["body"], type=Nudge)
-    claims = token.verify(nudge.token, signing_key(), now_ms)
+    claims = token.verify(nudge.token, keyring(), now_ms)
     finished = Finished(claims.task_id, claims.epoch, nudge.runner, claims.reservation, nudge.outcome)
     return Told(claims.pool, finished, nudge.waits > 0)
 

@@ -1,14 +1,21 @@
-"""Push dispatched attempts to their agents' queues."""
+"""Push dispatched attempts to their agents' endpoints."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
+
+import msgspec
+from msgspec import Struct
 
 from pushlane.model import token
 from pushlane.model.agent import Agent
 from pushlane.model.attempt import Reservation
+from pushlane.model.endpoint import DISPATCH_BYTES_MAX, Endpoint
 from pushlane.model.events import Dispatch as DispatchMessage
+from pushlane.model.keyring import KeyRing
+from pushlane.model.policy import Policy
 from pushlane.model.task import DeadlineKind, Task
-from pushlane.ports import BlobStore, ItemStore, Message, MessageSender
+from pushlane.ports import BlobStore, Dispatching, ItemStore, Message
+from pushlane.router.claimed import as_claim
 from pushlane.router.parents import parents_of
 from pushlane.scheduling.decisions import Decision, Dispatch, Repush
 from pushlane.scheduling.snapshot import Arrival, PoolSnapshot
@@ -16,6 +23,7 @@ from pushlane.state import keys
 from pushlane.state.briefing import Briefing, load_briefings
 from pushlane.state.items import agent_of, task_of, to_json
 from pushlane.state.loading import load_task_items
+from pushlane.state.mailbox import Letter, leave
 
 # The proof outlives any backlog of the results queue; what ends an attempt is its epoch and lease, not this.
 TOKEN_LIFE_MS: Final = 14 * 24 * 3_600_000
@@ -25,41 +33,83 @@ class Pushes(Protocol):
     """What a turn does with the attempts that it has committed."""
 
     def push(self, decisions: Sequence[Decision], snapshot: PoolSnapshot, now_ms: int) -> frozenset[str]:
-        """Returns the tasks whose push no queue accepted."""
+        """Returns the tasks whose push no endpoint accepted."""
         ...
 
 
+class Addressed(Struct, frozen=True, kw_only=True):
+    """One attempt and the agent that is to run it."""
+
+    agent: Agent
+    task_id: str
+    epoch: int
+    held: Reservation
+    again: bool = False
+
+
 class Pusher:
-    """Builds and sends dispatch messages. `signing_key` is called at the first push, not at start-up."""
+    """Builds and sends dispatch messages. `keyring` is called at the first push, not at start-up."""
 
     def __init__(
-        self, store: ItemStore, sender: MessageSender, blobs: BlobStore, signing_key: Callable[[], bytes]
+        self, store: ItemStore, dispatching: Dispatching, blobs: BlobStore, keyring: Callable[[], KeyRing]
     ) -> None:
         self._store = store
-        self._sender = sender
+        self._dispatching = dispatching
         self._blobs = blobs
-        self._signing_key = signing_key
+        self._keyring = keyring
 
-    def push(self, decisions: Sequence[Decision], snapshot: PoolSnapshot, now_ms: int) -> frozenset[str]:
-        """Push what the committed decisions dispatch; returns the tasks whose push no queue accepted (their start lease
-        or the redelivered input pushes them again).
+    def push(
+        self, decisions: Sequence[Decision], snapshot: PoolSnapshot, now_ms: int, claim_id: str | None = None
+    ) -> frozenset[str]:
+        """Push what the committed decisions dispatch; returns the tasks whose push no endpoint accepted (their start
+        lease or the redelivered input pushes them again). What is for a pull agent is laid into its mailbox, for the
+        claim `claim_id` if that asked for it.
         """
-        attempts = [found for decision in decisions if (found := _attempt(decision)) is not None]
-        if not attempts:
+        attempts = self._addressed(decisions, snapshot)
+        for one in attempts:
+            if not one.agent.endpoint.pushed:
+                self._leave(one, snapshot.pool, None if one.again else claim_id)
+        pushed = [one for one in attempts if one.agent.endpoint.pushed]
+        if not pushed:
             return frozenset()
-        tasks = {task.task_id: task for decision in decisions if (task := _arrived(decision)) is not None}
-        stored = load_task_items(self._store, [task_id for task_id, _, _ in attempts if task_id not in tasks])
+        arrived = {task.task_id: task for decision in decisions if (task := _arrived(decision)) is not None}
+        by_endpoint: dict[Endpoint, list[tuple[str, Message]]] = {}
+        for one, tenant_id, body in self.documents(pushed, snapshot.pool, snapshot.policy, now_ms, arrived):
+            by_endpoint.setdefault(one.agent.endpoint, []).append((one.task_id, Message(body, group=tenant_id)))
+        return frozenset(task_id for to, batch in by_endpoint.items() for task_id in self._send(to, batch))
+
+    def documents(
+        self,
+        attempts: Sequence[Addressed],
+        pool: str,
+        policy: Policy,
+        now_ms: int,
+        arrived: Mapping[str, Task] | None = None,
+    ) -> list[tuple[Addressed, str, str]]:
+        """The dispatch of each attempt of the pool as its agent gets it, with its tenant. `arrived`: tasks that need
+        not be read; a task that is gone is left out.
+        """
+        tasks = dict(arrived or {})
+        stored = load_task_items(self._store, [one.task_id for one in attempts if one.task_id not in tasks])
         tasks |= {task_id: task_of(attributes) for task_id, attributes in stored.items()}
         briefings = load_briefings(self._store, stored)
-        agents = self._agents(snapshot, [held for _, _, held in attempts])
-        by_queue: dict[str, list[tuple[str, Message]]] = {}
-        for task_id, epoch, held in attempts:
-            agent = agents.get((held.agent_pool, held.agent_id))
-            if task_id in tasks and agent is not None:
-                briefing = briefings.get(task_id, Briefing())
-                message = self._message(tasks[task_id], epoch, snapshot, held, briefing, now_ms)
-                by_queue.setdefault(agent.queue_url, []).append((task_id, message))
-        return frozenset(task_id for url, batch in by_queue.items() for task_id in self._send(url, batch))
+        found: list[tuple[Addressed, str, str]] = []
+        for one in attempts:
+            if (task := tasks.get(one.task_id)) is not None:
+                briefing = briefings.get(one.task_id, Briefing())
+                dispatch = self._dispatch(task, one, pool, policy, briefing, now_ms)
+                found.append((one, task.tenant_id, self._fitting(dispatch, one.agent.endpoint)))
+        return found
+
+    def _addressed(self, decisions: Sequence[Decision], snapshot: PoolSnapshot) -> list[Addressed]:
+        """What the decisions dispatch, each with its agent; one whose agent is gone is left out."""
+        attempts = [found for decision in decisions if (found := _attempt(decision)) is not None]
+        agents = self._agents(snapshot, [held for _, _, held, _ in attempts])
+        return [
+            Addressed(agent=agent, task_id=task_id, epoch=epoch, held=held, again=again)
+            for task_id, epoch, held, again in attempts
+            if (agent := agents.get((held.agent_pool, held.agent_id))) is not None
+        ]
 
     def _agents(self, snapshot: PoolSnapshot, held: Sequence[Reservation]) -> dict[tuple[str, str], Agent]:
         """The agents by pool and id; those that another pool lent are read when the turn did not need to."""
@@ -80,26 +130,41 @@ class Pusher:
             reservation=held,
             expires_at_ms=now_ms + TOKEN_LIFE_MS,
         )
-        return token.sign(claims, self._signing_key())
+        return token.sign(claims, self._keyring())
 
-    def _send(self, queue_url: str, batch: Sequence[tuple[str, Message]]) -> list[str]:
-        refused = self._sender.send(queue_url, [message for _, message in batch])
+    def _leave(self, one: Addressed, pool: str, claim_id: str | None) -> None:
+        letter = Letter(task_id=one.task_id, epoch=one.epoch, of_pool=pool, claim_id=claim_id)
+        leave(self._store, one.agent.pool, one.agent.agent_id, letter)
+
+    def _send(self, endpoint: Endpoint, batch: Sequence[tuple[str, Message]]) -> list[str]:
+        refused = self._dispatching.send(endpoint, [message for _, message in batch])
         return [batch[index][0] for index in refused]
 
-    def _message(
-        self, task: Task, epoch: int, snapshot: PoolSnapshot, held: Reservation, briefing: Briefing, now_ms: int
-    ) -> Message:
-        pool, watched = snapshot.pool, snapshot.policy.task_type(task.task_type)
+    def _fitting(self, dispatch: DispatchMessage, endpoint: Endpoint) -> str:
+        """The dispatch as JSON; by claim check, where it is too large for the agent's endpoint."""
+        body = to_json(dispatch)
+        if len(body.encode()) <= DISPATCH_BYTES_MAX[endpoint.kind]:
+            return body
+        claim = as_claim(self._blobs, dispatch.tenant_id, msgspec.to_builtins(dispatch))
+        bare = msgspec.structs.replace(
+            dispatch, payload={}, checkpoint=None, signals=(), parents={}, parents_claim=None, whole=claim
+        )
+        return to_json(bare)
+
+    def _dispatch(
+        self, task: Task, one: Addressed, pool: str, policy: Policy, briefing: Briefing, now_ms: int
+    ) -> DispatchMessage:
+        watched = policy.task_type(task.task_type)
         parents = parents_of(self._store, self._blobs, task)
-        dispatch = DispatchMessage(
+        return DispatchMessage(
             task_id=task.task_id,
             tenant_id=task.tenant_id,
             task_type=task.task_type,
-            epoch=epoch,
+            epoch=one.epoch,
             pool=pool,
-            agent_id=held.agent_id,
+            agent_id=one.held.agent_id,
             attempt_pk=keys.attempt_key(pool, task.task_id).pk,
-            token=self.token_of(task.task_id, epoch, pool, held, now_ms),
+            token=self.token_of(task.task_id, one.epoch, pool, one.held, now_ms),
             payload=task.payload,
             deadline_ms=task.deadline_ms,
             correlation_id=task.correlation_id,
@@ -115,15 +180,15 @@ class Pusher:
             stall_seconds=watched.stall_seconds,
             ends_at_ms=task.deadline_ms if task.deadline_kind is DeadlineKind.HARD else None,
         )
-        return Message(to_json(dispatch), group=task.tenant_id)
 
 
-def _attempt(decision: Decision) -> tuple[str, int, Reservation] | None:
+def _attempt(decision: Decision) -> tuple[str, int, Reservation, bool] | None:
+    """The attempt that a decision has pushed, and whether it was pushed before."""
     match decision:
         case Dispatch(entry=entry, epoch=epoch, reservation=reservation) if entry.runner is None:
-            return entry.task_id, epoch, reservation
+            return entry.task_id, epoch, reservation, False
         case Repush(expired=expired):
-            return expired.attempt.task_id, expired.attempt.epoch, expired.attempt.reservation
+            return expired.attempt.task_id, expired.attempt.epoch, expired.attempt.reservation, True
         case _:
             return None
 

@@ -71,6 +71,8 @@ def _kept(rejection: Rejection) -> str:
         "body": body[:_KEPT_BODY_BYTES].decode(errors="replace"),
         "body_bytes": len(body),
     }
+    if rejection.record.bound_tenant is not None:
+        kept["bound_tenant"] = rejection.record.bound_tenant
     if rejection.retry_after_seconds is not None:
         kept["retry_after_seconds"] = rejection.retry_after_seconds
     return to_json(kept)

@@ -27,7 +27,7 @@ from pushlane.state.loading import Duty, load_task_items
 
 REDRIVEN: Final = "redriven"
 # Bounds of one minute's work: tasks read at once, and how often.
-_WINDOW: Final = 50
+_WINDOW_MAX: Final = 50
 _WINDOWS_MAX: Final = 10
 
 
@@ -78,8 +78,8 @@ def end_dead(ports: TurnPorts, pusher: Pusher, at_hand: TaskAtHand, status: Stat
 def redrive_due(ports: TurnPorts, pool: str) -> int:
     """What the pool's policy brings back in this minute, spread over it; returns how many. The next turns take them.
 
-    Called as often as you like: each minute is taken once. At most 500 of the dead are looked at; those that have used
-    up their times are passed over, and the next minute goes on behind them.
+    Called as often as you like: each minute is taken once. A few windows of the dead are looked at, each of one more
+    than may go back; those that have used up their times are passed over, and the next minute goes on behind them.
     """
     rule = ports.policies.current().pool(pool).redrive
     if rule is None:
@@ -88,13 +88,13 @@ def redrive_due(ports: TurnPorts, pool: str) -> int:
     behind = take_minute(ports.store, pool, now_ms // MINUTE_MS)
     if behind is None:
         return 0
-    moved, began = 0, behind
+    moved, began, window = 0, behind, min(_WINDOW_MAX, rule.per_minute + 1)
     for _ in range(_WINDOWS_MAX):
-        old = [one for one in graves(ports.store, pool, _WINDOW, behind) if old_enough(one.died_at_ms, rule, now_ms)]
+        old = [one for one in graves(ports.store, pool, window, behind) if old_enough(one.died_at_ms, rule, now_ms)]
         moved += _bring_back(ports, pool, old, rule, now_ms, moved)
         if moved >= rule.per_minute:
             break
-        behind = old[-1].place if len(old) == _WINDOW else ""
+        behind = old[-1].place if len(old) == window else ""
         if not behind:
             break
     if behind != began:

@@ -4,7 +4,6 @@ from pushlane.model.errors import InvalidEvent
 from pushlane.model.policy import Policy, SlotsOf
 from pushlane.model.task import Task
 from pushlane.ports import ItemStore
-from pushlane.router.intake import Record, Rejection, reject
 from pushlane.router.resolution import Resolved, met
 from pushlane.scheduling.decisions import Reject
 from pushlane.state.keys import task_key
@@ -28,10 +27,10 @@ def never_admitted(task: Task, policy: Policy) -> InvalidEvent | None:
     return None
 
 
-def rejection_of(record: Record, refused: Reject) -> Rejection:
-    """The rejection of a well-formed record, with the time after which a replay makes sense."""
+def no_room(refused: Reject) -> InvalidEvent:
+    """Why a well-formed submission was turned away, with the time after which a repeat makes sense."""
     reason = f"{refused.reason}; try again after {refused.retry_after_seconds} s"
-    return reject(record, InvalidEvent("$.data.tenant_id", reason, refused.code), refused.retry_after_seconds)
+    return InvalidEvent("$.data.tenant_id", reason, refused.code)
 
 
 def met_before(store: ItemStore, task: Task) -> Resolved | None:

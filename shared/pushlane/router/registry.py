@@ -8,15 +8,17 @@ import msgspec
 from msgspec import Meta, Struct
 
 from pushlane.model.agent import AgentStatus
+from pushlane.model.endpoint import TARGET_CHARACTERS_MAX, Endpoint, EndpointKind, require_endpoint
 from pushlane.model.errors import InvalidEvent
 from pushlane.model.events import Capabilities
 from pushlane.model.ids import Identifier
 from pushlane.model.task import DEFAULT_POOL
 from pushlane.ports import AtLeast, AtMost, ConditionFailed, Delete, Equals, ItemStore, Key, Present, Scalar, Update
+from pushlane.state.items import endpoint_attributes
 from pushlane.state.keys import agent_key, pool_registration_key
 
 _VERSION: Final = 1
-_SLOTS_MAX: Final = 1_000  # the maximum concurrency of an event source mapping
+SLOTS_MAX: Final = 1_000  # the maximum concurrency of an event source mapping
 
 _HEARTBEAT_SECONDS_MAX: Final = 900
 # What the agent's entry says of its health. A new registration is a new beginning.
@@ -38,15 +40,22 @@ class AgentProperties(Struct, frozen=True, kw_only=True, rename="pascal"):
     """The properties of `Custom::PushlaneAgent`. CloudFormation passes every number as text.
 
     `heartbeat_seconds`: the agent lives long and says so by `AgentHeartbeat`; it is taken for dead when nothing was
-    heard of it for so long, and takes work from its first heartbeat on. It should send one each third of that.
+    heard of it for so long, and takes work from its first heartbeat on. It should send one each third of that. Where it
+    is pushed to: `endpoint_kind` and `endpoint_target`, or `queue_url` alone.
     """
 
     agent_id: Identifier
     capabilities: Capabilities
-    slots: Annotated[int, Meta(ge=1, le=_SLOTS_MAX)]
-    queue_url: Annotated[str, Meta(min_length=1, max_length=1024)]
+    slots: Annotated[int, Meta(ge=1, le=SLOTS_MAX)]
+    queue_url: Annotated[str, Meta(max_length=TARGET_CHARACTERS_MAX)] = ""
+    endpoint_kind: EndpointKind = EndpointKind.SQS
+    endpoint_target: Annotated[str, Meta(max_length=TARGET_CHARACTERS_MAX)] = ""
     pool: Identifier = DEFAULT_POOL
     heartbeat_seconds: Annotated[float, Meta(ge=1, le=_HEARTBEAT_SECONDS_MAX)] | None = None
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return Endpoint(kind=self.endpoint_kind, target=self.endpoint_target or self.queue_url)
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -65,7 +74,11 @@ def request_of(event: Mapping[str, Any]) -> Request:
     """The request in a CloudFormation event; raises `InvalidEvent` that names the property."""
     try:
         agent = msgspec.convert(event["ResourceProperties"], AgentProperties, strict=False)
+        require_endpoint(agent.endpoint)
         return Request(type=RequestType(event["RequestType"]), agent=agent)
+    except InvalidEvent as error:
+        named = "EndpointTarget" if "EndpointKind" in event["ResourceProperties"] else "QueueUrl"
+        raise InvalidEvent(f"$.ResourceProperties.{named}", error.reason, error.code) from error
     except (KeyError, ValueError) as error:  # msgspec's ValidationError is a ValueError and names the path
         raise InvalidEvent("$.ResourceProperties", str(error)) from error
 
@@ -90,7 +103,7 @@ def register(agent: AgentProperties, store: ItemStore) -> str:
         "pool": agent.pool,
         "capabilities": sorted(set(agent.capabilities)),
         "slots": agent.slots,
-        "queue_url": agent.queue_url,
+        **endpoint_attributes(agent.endpoint),
     }
     unmoved = {"used": 0, "revision": 0}
     if agent.heartbeat_seconds is None:
@@ -114,19 +127,25 @@ def drain(key: Key, store: ItemStore, wait: Wait) -> str:
     An entry that still holds reservations when the time is up stays as DRAINING: removing it would leave completions
     with nothing to release.
     """
-    draining = AgentStatus.DRAINING.value
-    try:
-        store.write(Update(key, set={"status": draining}, conditions=(Present(),)))
-    except ConditionFailed:
+    if not draining(key, store):
         return "was not registered"
     while True:
         try:
-            store.write(Delete(key, conditions=(Equals("status", draining), AtMost("used", 0))))
+            store.write(Delete(key, conditions=(Equals("status", AgentStatus.DRAINING.value), AtMost("used", 0))))
             return "removed"
         except ConditionFailed as failed:
             if failed.item is None:
                 return "removed"
-            if failed.item.attributes.get("status") != draining:
+            if failed.item.attributes.get("status") != AgentStatus.DRAINING.value:
                 return "registered again meanwhile"
             if not wait():
                 return f"left draining: {failed.item.attributes.get('used')} attempts are still running"
+
+
+def draining(key: Key, store: ItemStore) -> bool:
+    """Give the agent nothing new; False when there is none."""
+    try:
+        store.write(Update(key, set={"status": AgentStatus.DRAINING.value}, conditions=(Present(),)))
+    except ConditionFailed:
+        return False
+    return True

@@ -13,6 +13,7 @@ import msgspec
 
 from pushlane.model.attempt import OutcomeKind, Reservation
 from pushlane.model.policy import Policy
+from pushlane.scheduling.claiming import Claim
 from pushlane.scheduling.decisions import Decision, Dispatch, Park, Plan
 from pushlane.scheduling.snapshot import (
     Arrival,
@@ -54,7 +55,7 @@ class RememberedPools:
             return
         changes = slot_changes(decisions)
         agents = tuple(
-            msgspec.structs.replace(agent, used=agent.used + changes.get((agent.pool, agent.agent_id), 0))
+            msgspec.structs.replace(agent, used=agent.used + changes.get((agent.pool, agent.agent_id), 0), claimed=0)
             for agent in snapshot.agents
         )
         wake = snapshot.wake
@@ -93,6 +94,8 @@ def _unlimited(one: Input, policy: Policy) -> bool:
             return not entry.resources and not policy.tenant(entry.tenant_id).limited
         case Finished() | GivesBack():
             return _plain(held_by(one))
+        case Claim():
+            return True  # where nothing waits there is nothing to claim
         case DeadlineDue() | Withdraw():
             return False
 

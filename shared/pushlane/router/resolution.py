@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from pushlane.model.task import Status, Task
 from pushlane.ports import Attributes, Cancelled, CancelReason, Table, TransactionCancelled
+from pushlane.scheduling.claiming import Claim
 from pushlane.scheduling.decisions import (
     Complete,
     Decision,
@@ -22,7 +23,16 @@ from pushlane.scheduling.decisions import (
     Retry,
     Suspend,
 )
-from pushlane.scheduling.snapshot import Arrival, DeadlineDue, Finished, GivesBack, Input, LeaseExpired, Ready, Withdraw
+from pushlane.scheduling.snapshot import (
+    Arrival,
+    DeadlineDue,
+    Finished,
+    GivesBack,
+    Input,
+    LeaseExpired,
+    Ready,
+    Withdraw,
+)
 from pushlane.state.commit import Commit
 from pushlane.state.items import number, source_of, status_of, text
 
@@ -68,6 +78,8 @@ def input_key(one: Input) -> str:
             return f"withdraw/{entry.task_id}"
         case DeadlineDue(entry=entry):
             return f"deadline/{entry.task_id}"
+        case Claim(agent_id=agent_id, claim_id=claim_id):
+            return f"claim/{agent_id}/{claim_id}"
 
 
 def origin_of(decision: Decision) -> Input | None:

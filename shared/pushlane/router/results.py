@@ -44,7 +44,7 @@ class Results:
     def _told(self, message: Mapping[str, Any]) -> Told | None:
         """The completion that a nudge announces; a forged or unreadable nudge is dropped (the attempt is the truth)."""
         try:
-            return finished_of(message, self._ports.signing_key, self._ports.turn.clock.now_ms())
+            return finished_of(message, self._ports.keyring, self._ports.turn.clock.now_ms())
         except (msgspec.DecodeError, InvalidToken) as error:
             self._ports.log("nudge-refused", message_id=message["messageId"], error=str(error)[:200])
             return None

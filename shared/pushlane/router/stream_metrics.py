@@ -10,6 +10,10 @@ _NAMES: Final = {
     "stale": "EventsStale",
     "repeated": "EventsRepeated",
     "refused": "EventsRefused",
+    "copied": "EventsCopied",
+    "frames_delivered": "FramesDelivered",
+    "frames_gone": "FramesGone",
+    "frames_slow": "FramesSlow",
 }
 
 

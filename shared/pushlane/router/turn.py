@@ -18,6 +18,7 @@ from pushlane.router.push import Pushes
 from pushlane.router.remembered import RememberedPools, leans_on_slots, only_dispatches_arrivals
 from pushlane.router.resolution import Resolution, Resolved, committed, input_key, judge, not_granted
 from pushlane.scheduling.backpressure import pressure_after
+from pushlane.scheduling.claiming import Claim, with_claims
 from pushlane.scheduling.decisions import LANE_FULL, Overflow, Park, Plan, Reject, tells
 from pushlane.scheduling.entry import LaneRef, lane_of
 from pushlane.scheduling.plan import plan
@@ -156,7 +157,7 @@ class Turn:
             if only_dispatches_arrivals(planned):
                 return remembered, planned
         items = self._load(policy, now_ms)
-        snapshot = items.snapshot
+        snapshot = with_claims(items.snapshot, pending)
         if leans_on_slots(snapshot, pending):
             planned = plan(snapshot, pending, now_ms)
             if not any(isinstance(one, Park | Overflow | Reject) for one in planned.decisions):
@@ -231,8 +232,9 @@ class Turn:
 
     def _committed(self, pending: list[Input], commit: Commit, unpushed: frozenset[str]) -> dict[str, Resolved]:
         resolved = committed(commit, unpushed)
-        if commit.complete:  # what the plan passed over has nothing left to decide
-            for one in pending:
+        for one in pending:
+            # What the plan passed over has nothing left to decide; a claim asks once, for at most so many.
+            if commit.complete or isinstance(one, Claim):
                 resolved.setdefault(input_key(one), Resolved(Resolution.MOOT))
         return resolved
 

@@ -1,7 +1,6 @@
 """A `SubmitWorkflow` record -> a checked workflow; its document -> the tasks of its nodes."""
 
 import hashlib
-from collections.abc import Collection
 from typing import Final
 
 import msgspec
@@ -11,7 +10,7 @@ from pushlane.model.claim_check import FIELD, INLINE_BYTES_MAX
 from pushlane.model.errors import InvalidEvent
 from pushlane.model.ids import digest
 from pushlane.model.policy import Policy
-from pushlane.model.task import DeadlineKind, Task
+from pushlane.model.task import DeadlineKind, Source, Task
 from pushlane.model.workflow import WorkflowPlace, keyed_workflow_id, node_task_id, unkeyed_workflow_id
 from pushlane.model.workflow_document import (
     TASKS_PATH,
@@ -26,7 +25,7 @@ from pushlane.model.workflow_document import (
 )
 from pushlane.model.workflow_graph import Graph, graph_of
 from pushlane.ports import BlobStore
-from pushlane.router.intake import Record, check_tenant, decoded
+from pushlane.router.intake import Record, Vouch, decoded
 from pushlane.router.refusal import never_admitted
 from pushlane.scheduling.workflow import deadlines, places, tolerated_of
 from pushlane.state.workflows import AcceptedWorkflow
@@ -55,18 +54,24 @@ def checked_workflow(
     *,
     blobs: BlobStore,
     policy: Policy,
-    accept_unsigned_tenant: bool,
-    tenants: Collection[str],
+    vouch: Vouch,
 ) -> CheckedWorkflow:
     """The workflow that the record asks for; raises `InvalidEvent` naming the field."""
     submit = decoded(record.body, _decoder)
+    vouch(record, submit)
+    return checked_submission(submit, record.source, now_ms, blobs=blobs, policy=policy)
+
+
+def checked_submission(
+    submit: SubmitWorkflow, source: Source, now_ms: int, *, blobs: BlobStore, policy: Policy
+) -> CheckedWorkflow:
+    """The workflow of a tenant that may ask for it; raises `InvalidEvent` naming the field."""
     data = submit.data
-    check_tenant(data.tenant_id, accept_unsigned_tenant=accept_unsigned_tenant, tenants=tenants)
     nodes = nodes_of(data, blobs)
     _check_size(data)
     graph = graph_of(nodes)
     check_nodes(data, nodes)
-    accepted = _accepted(submit, record, nodes, graph, now_ms)
+    accepted = _accepted(submit, source, nodes, graph, now_ms)
     workflow = CheckedWorkflow(accepted=accepted, data=data, nodes=nodes, graph=graph)
     _check_policy(workflow, policy)
     return workflow
@@ -105,9 +110,9 @@ def _check_size(data: WorkflowData) -> None:
 
 
 def _accepted(
-    submit: SubmitWorkflow, record: Record, nodes: tuple[Node, ...], graph: Graph, now_ms: int
+    submit: SubmitWorkflow, source: Source, nodes: tuple[Node, ...], graph: Graph, now_ms: int
 ) -> AcceptedWorkflow:
-    data, meta, source = submit.data, submit.metadata, record.source
+    data, meta = submit.data, submit.metadata
     workflow_id = (
         keyed_workflow_id(data.tenant_id, data.idempotency_key)
         if data.idempotency_key is not None

@@ -86,7 +86,7 @@ class Admission:
         self._home = snapshot.pool
         self.agents: dict[AgentRef, Agent] = {(a.pool, a.agent_id): a for a in snapshot.agents}
         # Signed: an agent whose slots were lowered below what it runs takes nothing until enough is released.
-        self.free = {ref: agent.capacity - agent.used for ref, agent in self.agents.items() if agent.accepting}
+        self.free = {ref: agent.offered() for ref, agent in self.agents.items() if agent.accepting}
         self._handoffs: dict[AgentRef, list[str]] = {}
         self._able: dict[tuple[str, ...], list[AgentRef]] = {}
         self._views: Mapping[str, TenantView] = snapshot.tenants
@@ -100,7 +100,7 @@ class Admission:
         """What an attempt gives back is there for the rest of the plan."""
         held = held_by(ended)
         ref = (held.agent_pool, held.agent_id)
-        if ref in self.free and held.slots:
+        if ref in self.free and held.slots and self.agents[ref].endpoint.pushed:
             self.free[ref] += held.slots
             self._handoffs.setdefault(ref, []).append(ended_task_id(ended))
         settled = settlement(ended, self._policy, self._now_ms)

@@ -6,6 +6,7 @@ import msgspec
 
 from pushlane.scheduling.admission import Admission
 from pushlane.scheduling.backpressure import full, over_budget, turn_away
+from pushlane.scheduling.claiming import with_claims
 from pushlane.scheduling.decisions import (
     Block,
     Decision,
@@ -31,6 +32,7 @@ from pushlane.scheduling.snapshot import (
     DeadlineDue,
     Finished,
     Input,
+    OfTask,
     PoolSnapshot,
     Ready,
     Withdraw,
@@ -49,6 +51,7 @@ def plan(snapshot: PoolSnapshot, inputs: Sequence[Input], now_ms: int, *, dispat
     deadlines: heads of lanes, due retries and arrivals together. `dispatch=False` only parks: the way out of a turn
     that lost all its optimistic attempts.
     """
+    snapshot = with_claims(snapshot, inputs)
     budget = RetryBudget(snapshot.policy, snapshot.accounts, now_ms)
     found = [decision for one in inputs if (decision := ending(one, now_ms)) is not None]
     ended = [budget.within(one) if isinstance(one, Retry) else one for one in found]
@@ -69,7 +72,7 @@ def plan(snapshot: PoolSnapshot, inputs: Sequence[Input], now_ms: int, *, dispat
     ]
     blocks: dict[LaneRef, Block] = {}
     # What comes in is not also taken from where it waited before.
-    decided = {task_id_of(one) for one in inputs} | snapshot.passed_over
+    decided = {task_id_of(one) for one in inputs if isinstance(one, OfTask)} | snapshot.passed_over
     if dispatch:
         lineup = Lineup(snapshot, arrived, admission, tenants, now_ms, decided)
         placed += lineup.dispatches()

@@ -8,6 +8,7 @@ from pushlane.model.agent import Agent
 from pushlane.model.attempt import Attempt, ErrorDetail, Outcome, OutcomeKind, Reservation, Usage, Waited
 from pushlane.model.policy import Policy
 from pushlane.model.task import DEFAULT_POOL, RetryPolicy, Status, Task, Tier
+from pushlane.scheduling.claiming import Claim
 from pushlane.scheduling.entry import Entry, LaneRef
 
 AccountRef = tuple[Tier, str]
@@ -253,7 +254,8 @@ class Withdraw(Struct, frozen=True):
 Ended = Finished | LeaseExpired
 # What an attempt holds is given back with these: because it ends, or for a while.
 Releasing = Ended | GivesBack
-Input = Arrival | Releasing | Ready | DeadlineDue | Withdraw
+OfTask = Arrival | Releasing | Ready | DeadlineDue | Withdraw
+Input = OfTask | Claim
 
 
 def end_of(attempt: Attempt, state: RetryState) -> Ended:
@@ -273,7 +275,7 @@ def ended_task_id(over: Releasing) -> str:
     return over.task_id if isinstance(over, Finished) else over.attempt.task_id
 
 
-def task_id_of(one: Input) -> str:
+def task_id_of(one: OfTask) -> str:
     """The task that an input is about."""
     return ended_task_id(one) if isinstance(one, Releasing) else one.entry.task_id
 

@@ -21,6 +21,8 @@ class RouterSettings:
     quarantine_queue_url: str
     signing_secret_arn: str
     accept_unsigned_tenant: bool
+    tenant_doors: str  # "queue ARN=tenant", separated by commas; empty: no tenant has a door of its own
+    outbound_queue_url: str  # the courier's; empty: there is none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +37,7 @@ class SweepSettings:
     claims_bucket: str
     wakeups_queue_url: str
     signing_secret_arn: str
+    outbound_queue_url: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,12 +56,15 @@ class LifecycleSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class StreamerSettings:
-    """The events queue to the tasks' event logs, and how long an event is kept."""
+    """The events queue to the tasks' event logs, how long an event is kept, and who follows them live."""
 
     stage: str
+    tasks_table: str
     events_table: str
+    events_queue_url: str
     signing_secret_arn: str
     retention_seconds: int
+    connections_table: str  # empty: nobody is connected
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,8 @@ class StageConfig:
     `alarms`: dead-letter queues raise alarms; an emulator has no metrics to raise them by.
     `event_log`: what happens to a task is also written to its log. The emulator's one thread for all event sources
     makes every task's pickup pay for it, so there it is off unless asked for (`-c event_log=true`).
+    `api`: HTTP and WebSocket API are deployed, which not every local backend has; `iam_api`: also the HTTP API for
+    callers that sign with AWS credentials.
     """
 
     stage: Stage
@@ -34,6 +36,8 @@ class StageConfig:
     host_platform: bool
     alarms: bool
     event_log: bool
+    api: bool
+    iam_api: bool
 
     def __post_init__(self) -> None:
         if self.intake_queues < 1 or INTAKE_SLOTS % self.intake_queues:
@@ -52,6 +56,8 @@ STAGES: Final = {
         host_platform=True,
         alarms=False,
         event_log=False,
+        api=False,
+        iam_api=False,
     ),
     Stage.DEV: StageConfig(
         stage=Stage.DEV,
@@ -64,6 +70,8 @@ STAGES: Final = {
         host_platform=False,
         alarms=True,
         event_log=True,
+        api=True,
+        iam_api=True,
     ),
     Stage.PROD: StageConfig(
         stage=Stage.PROD,
@@ -76,6 +84,8 @@ STAGES: Final = {
         host_platform=False,
         alarms=True,
         event_log=True,
+        api=True,
+        iam_api=True,
     ),
 }
 

@@ -10,6 +10,7 @@ import msgspec
 
 from pushlane.model.agent import Agent
 from pushlane.model.attempt import Outcome, OutcomeKind, Reservation, Usage
+from pushlane.model.endpoint import sqs
 from pushlane.model.policy import Policy, Rate, TenantPolicy
 from pushlane.model.task import DEFAULT_POOL, Door, Source, Task, Tier
 from pushlane.scheduling.books import Books
@@ -199,7 +200,7 @@ def _agents(pool: str, slots: int, count: int) -> list[Agent]:
             pool=pool,
             capabilities=frozenset({"task"}),
             slots=slots // count + (number < slots % count),
-            queue_url="simulated",
+            endpoint=sqs("simulated"),
         )
         for number in range(count)
     ]

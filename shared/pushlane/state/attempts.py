@@ -5,7 +5,7 @@ attempt's item is gone or of a later epoch, so a zombie's word finds no item tha
 attributes after it, and so the router's orders.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -81,6 +81,12 @@ def finish(key: Key, epoch: int, call_id: str, outcome: Outcome, now_ms: int) ->
         seen = (Missing("signals"), Equals("signals", outcome.signals_seen), Equals("outcome_digest", digest))
         fence = (*fence, AnyOf(seen))
     return Update(key, set={**outcome_attributes(outcome), "lease_until_ms": now_ms}, conditions=fence)
+
+
+def adopt(key: Key, epoch: int, call_id: str, children: Sequence[str], child_id: str) -> Update:
+    """Write a child beside those that the attempt was read with, before it is submitted."""
+    as_read = Equals("children", list(children)) if children else Missing("children")
+    return Update(key, set={"children": [*children, child_id]}, conditions=(*_fence(epoch, call_id), as_read))
 
 
 def within_its_end(store: ItemStore, lease_until_ms: int, word: Callable[[int], Update]) -> Attributes:

@@ -1,4 +1,6 @@
-"""The event log of a task: one partition of the events table, a HEAD and numbered events. Only the streamer writes it.
+"""An event log: one partition of the events table, a HEAD and numbered events. Only the streamer writes it.
+
+Logs are those of tasks and workflows, and tenants' feeds (`pushlane.model.live` names them).
 
 The HEAD says what is taken: the last sequence, the last numbers of each speaker, the ids of recent facts. Events and
 HEAD are written in one transaction under the HEAD that was read, so two streamers cannot give a number twice, and what
@@ -14,7 +16,7 @@ from msgspec import Struct
 
 from pushlane.model.timeline import LoggedEvent, Origin
 from pushlane.ports import Absent, Attributes, Conditions, Equals, Item, ItemStore, Key, Put, Scalar, Table, Write
-from pushlane.state.items import number, text, to_json
+from pushlane.state.items import text, to_json
 
 HEAD: Final = "HEAD"
 VERSION: Final = 1
@@ -31,7 +33,10 @@ PAGE_MAX: Final = 1_000
 
 
 class Said(Struct, frozen=True, kw_only=True):
-    """One verified thing to record. `number` is an emit's within its attempt; `ends`: the task has ended with it."""
+    """One verified thing to record, in the log of what it is about: a task, or a workflow whose id stands as `task_id`.
+    `number` is an emit's within its attempt; `ends`: the task has ended with it. `followers`: logs that repeat this
+    one, as the acceptance names them.
+    """
 
     tenant_id: str
     task_id: str
@@ -44,6 +49,7 @@ class Said(Struct, frozen=True, kw_only=True):
     number: int = 0
     ends: bool = False
     data: Any = None
+    followers: tuple[str, ...] = ()
 
 
 class Speaker(Struct, frozen=True, kw_only=True, array_like=True):
@@ -56,7 +62,9 @@ class Speaker(Struct, frozen=True, kw_only=True, array_like=True):
 
 
 class Head(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the log has taken so far. `epoch`: the latest attempt that anything in it is about."""
+    """What the log has taken so far. `epoch`: the latest attempt that anything in it is about. `followers`: logs that
+    repeat it; `copies`: it repeats others. `ended_at_ms`: when what it is about ended.
+    """
 
     tenant_id: str
     last: int = 0
@@ -64,6 +72,9 @@ class Head(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ended: bool = False
     speakers: tuple[Speaker, ...] = ()
     fact_ids: tuple[str, ...] = ()
+    followers: tuple[str, ...] = ()
+    copies: bool = False
+    ended_at_ms: int | None = None
 
 
 class Appended(Struct, frozen=True, kw_only=True):
@@ -77,21 +88,23 @@ class Appended(Struct, frozen=True, kw_only=True):
 
 class LogPage(Struct, frozen=True, kw_only=True):
     """Part of a log. `last`: where to read on from. `more`: there are further events already. `expired`: of the events
-    that were asked for some are not there any more; what they led to stands in the task itself.
+    that were asked for some are not there any more; what they led to stands in the task itself. `head`: what the log
+    has taken, when the page reaches the log's end.
     """
 
     events: tuple[LoggedEvent, ...]
     last: int
     more: bool = False
     expired: bool = False
+    head: Head | None = None
 
 
-def head_key(task_id: str) -> Key:
-    return Key(Table.EVENTS, task_id, HEAD)
+def head_key(log: str) -> Key:
+    return Key(Table.EVENTS, log, HEAD)
 
 
-def event_key(task_id: str, sequence: int) -> Key:
-    return Key(Table.EVENTS, task_id, _sort_key(sequence))
+def event_key(log: str, sequence: int) -> Key:
+    return Key(Table.EVENTS, log, _sort_key(sequence))
 
 
 def head_of(attributes: Attributes) -> Head:
@@ -106,35 +119,41 @@ def append(before: Head | None, said: Sequence[Said]) -> Appended:
     return done
 
 
-def writes(task_id: str, before: Head | None, done: Appended, now_ms: int, retention_seconds: int) -> list[Write]:
+def writes(log: str, before: Head | None, done: Appended, now_ms: int, retention_seconds: int) -> list[Write]:
     """The transaction that makes it so, unless the log has gone on since `before` was read."""
     now_s = now_ms // 1_000
     unchanged: Conditions = (Absent(),) if before is None else (Equals("last", before.last),)
-    kept_seconds = retention_seconds + (_HEAD_SECONDS if done.head.ended else _LIVE_HEAD_SECONDS)
     attributes: dict[str, Scalar] = {
         "v": VERSION,
         "last": done.head.last,
         "head": to_json(done.head),
-        "expires_at_s": now_s + kept_seconds,
+        "expires_at_s": now_s + kept_seconds(done.head, retention_seconds),
     }
-    events = [_put(event, now_s + retention_seconds) for event in done.events]
-    return [Put(head_key(task_id), attributes, unchanged), *events]
+    events = [_put(log, event, now_s + retention_seconds) for event in done.events]
+    return [Put(head_key(log), attributes, unchanged), *events]
 
 
-def read_events(store: ItemStore, task_id: str, *, after: int = 0, limit: int = 100) -> LogPage:
+def kept_seconds(head: Head, retention_seconds: int) -> int:
+    """How long what is remembered of a log is kept."""
+    return retention_seconds + (_HEAD_SECONDS if head.ended else _LIVE_HEAD_SECONDS)
+
+
+def read_events(store: ItemStore, log: str, *, after: int = 0, limit: int = 100) -> LogPage:
     """Up to `limit` events (at most 1,000) with a higher sequence than `after`, in order; one consistent query."""
     limit = min(limit, PAGE_MAX)
     # The HEAD sorts behind every event: a page that holds it is the end of the log.
-    found = store.query(Table.EVENTS, task_id, limit=limit + 1, start=_sort_key(after + 1))
+    found = store.query(Table.EVENTS, log, limit=limit + 1, start=_sort_key(after + 1))
     events = tuple(event_of(item) for item in found if item.key.sk != HEAD)[:limit]
-    heads = [number(item.attributes, "last") for item in found if item.key.sk == HEAD]
+    head = next((head_of(item.attributes) for item in found if item.key.sk == HEAD), None)
     if not events:
-        return LogPage(events=(), last=heads[0] if heads else after, expired=after != (heads[0] if heads else 0))
+        last = 0 if head is None else head.last
+        return LogPage(events=(), last=last, expired=after != last, head=head)
     return LogPage(
         events=events,
         last=events[-1].sequence,
-        more=not heads and len(found) > len(events),
+        more=head is None and len(found) > len(events),
         expired=events[-1].sequence - after != len(events),
+        head=head,
     )
 
 
@@ -146,9 +165,9 @@ def _sort_key(sequence: int) -> str:
     return f"{max(0, sequence):012d}"
 
 
-def _put(event: LoggedEvent, expires_at_s: int) -> Put:
+def _put(log: str, event: LoggedEvent, expires_at_s: int) -> Put:
     attributes: dict[str, Scalar] = {"v": VERSION, "event": to_json(event), "expires_at_s": expires_at_s}
-    return Put(event_key(event.task_id, event.sequence), attributes)
+    return Put(event_key(log, event.sequence), attributes)
 
 
 def _take(done: Appended, said: Said) -> Appended:
@@ -203,7 +222,12 @@ def _recorded(done: Appended, said: Said, head: Head, *, stale: bool) -> Appende
         stale=stale,
     )
     after = msgspec.structs.replace(
-        head, last=event.sequence, epoch=max(head.epoch, said.epoch or 0), ended=head.ended or said.ends
+        head,
+        last=event.sequence,
+        epoch=max(head.epoch, said.epoch or 0),
+        ended=head.ended or said.ends,
+        ended_at_ms=said.at_ms if said.ends else head.ended_at_ms,
+        followers=said.followers or head.followers,
     )
     return msgspec.structs.replace(done, head=after, events=(*done.events, event))
 

@@ -18,6 +18,7 @@ from pushlane.model.attempt import (
     Waited,
     outcome_digest,
 )
+from pushlane.model.endpoint import Endpoint, EndpointKind
 from pushlane.model.task import Door, Source, Status, Task, Tier
 from pushlane.ports import Attributes, Item, Scalar
 from pushlane.scheduling.entry import Entry
@@ -172,7 +173,7 @@ def agent_of(item: Item) -> Agent:
         pool=text(a, "pool"),
         capabilities=frozenset(texts(a, "capabilities")),
         slots=number(a, "slots"),
-        queue_url=text(a, "queue_url"),
+        endpoint=endpoint_of(a),
         used=number(a, "used"),
         status=AgentStatus(text(a, "status")),
         revision=number(a, "revision"),
@@ -181,6 +182,17 @@ def agent_of(item: Item) -> Agent:
         unstarted=_count(a, "unstarted"),
         cools_until_ms=optional_number(a, "cools_until_ms"),
     )
+
+
+def endpoint_of(a: Attributes) -> Endpoint:
+    """Where the agent is pushed to; an entry from before there were kinds has a queue."""
+    if "endpoint_kind" not in a:
+        return Endpoint(kind=EndpointKind.SQS, target=text(a, "queue_url"))
+    return Endpoint(kind=EndpointKind(text(a, "endpoint_kind")), target=text(a, "endpoint_target"))
+
+
+def endpoint_attributes(endpoint: Endpoint) -> dict[str, Scalar]:
+    return {"endpoint_kind": endpoint.kind.value, "endpoint_target": endpoint.target}
 
 
 def shape_of_item(item: Item) -> ShapeView:

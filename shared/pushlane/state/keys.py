@@ -45,7 +45,11 @@ def fact_key(fact_id: str) -> Key:
 
 def tenant_bucket(tenant_id: str, task_id: str) -> str:
     """Partition of the listing index: a tenant's tasks over a few partitions."""
-    return f"{tenant_id}#{stable_bucket(task_id, TENANT_BUCKETS)}"
+    return bucket_of(tenant_id, stable_bucket(task_id, TENANT_BUCKETS))
+
+
+def bucket_of(tenant_id: str, bucket: int) -> str:
+    return f"{tenant_id}#{bucket}"
 
 
 def attempt_pk(pool: str, bucket: int) -> str:

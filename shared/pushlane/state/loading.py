@@ -114,7 +114,7 @@ def freed_slots(inputs: Iterable[Input]) -> dict[tuple[str, str], int]:
 def free_slots(snapshot: PoolSnapshot, capabilities: tuple[str, ...], freed: Mapping[tuple[str, str], int]) -> int:
     """Slots that work with these capabilities could take."""
     return sum(
-        max(0, agent.capacity - agent.used + freed.get((agent.pool, agent.agent_id), 0))
+        max(0, agent.offered(freed.get((agent.pool, agent.agent_id), 0)))
         for agent in snapshot.agents
         if agent.accepting and agent.can_run(capabilities)
     )

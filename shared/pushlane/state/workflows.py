@@ -101,8 +101,12 @@ def names_key(workflow_id: str) -> Key:
 
 def listed_key(accepted: AcceptedWorkflow) -> Key:
     """Its place among the tenant's workflows, the latest first."""
-    order = f"{_LISTED_UNTIL_MS - accepted.accepted_at_ms:013d}#{accepted.workflow_id}"
-    return Key(Table.TASKS, listed_pk(accepted.tenant_id), order)
+    return Key(Table.TASKS, listed_pk(accepted.tenant_id), listed_order(accepted.accepted_at_ms, accepted.workflow_id))
+
+
+def listed_order(accepted_at_ms: int, workflow_id: str) -> str:
+    """Where a workflow stands in its tenant's list."""
+    return f"{_LISTED_UNTIL_MS - accepted_at_ms:013d}#{workflow_id}"
 
 
 def listed_pk(tenant_id: str) -> str:

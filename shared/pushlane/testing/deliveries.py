@@ -9,6 +9,7 @@ import msgspec
 from pushlane.agent.heartbeat.inmemory import InMemoryHeartbeats
 from pushlane.agent.runtime import AgentRuntime
 from pushlane.inmemory import InMemorySender, ManualClock
+from pushlane.inmemory.schedules import InMemorySchedules
 from pushlane.model.errors import PushlaneError, StoreUnavailable
 from pushlane.model.task import DEFAULT_POOL
 from pushlane.ports import Message
@@ -21,6 +22,7 @@ INTAKE: Final = "queue/intake"
 RESULTS: Final = "queue/results"
 WAKEUPS: Final = "queue/wakeups"
 HELD: Final = "queue/held"
+OUTBOUND: Final = "queue/outbound"
 
 
 _STEPS_MAX: Final = 100_000
@@ -39,6 +41,7 @@ class Deliveries(ABC):
     sender: InMemorySender
     heartbeats: InMemoryHeartbeats
     event_logs: EventLogs
+    schedules: InMemorySchedules
     router: Router
     _runtimes: dict[str, AgentRuntime]
     _sequence: int
@@ -60,9 +63,10 @@ class Deliveries(ABC):
 
     def step(self) -> bool:
         """Deliver one batch of each queue, and the changes; says whether there was any."""
+        fired = self.schedules.fire_due()
         moved = [self._deliver_intake(), *(self._deliver(queue) for queue in (RESULTS, WAKEUPS, HELD))]
         moved += [self._deliver_agent(url) for url in sorted(self._runtimes)]
-        return any([*moved, self.heartbeats.beat_due(), self.publish(), self.event_logs.deliver()])
+        return any([fired, *moved, self.heartbeats.beat_due(), self.publish(), self.event_logs.deliver()])
 
     def advance(self, seconds: float) -> None:
         """Let time pass and do what falls due in it, wake-up by wake-up."""
@@ -126,7 +130,11 @@ class Deliveries(ABC):
 
     def _next_visible_ms(self) -> int | None:
         watched = (INTAKE, RESULTS, WAKEUPS, HELD, EVENTS, *self._runtimes)
-        times = (*map(self.sender.next_visible_of, watched), self.heartbeats.next_due_ms())
+        times = (
+            *map(self.sender.next_visible_of, watched),
+            self.heartbeats.next_due_ms(),
+            self.schedules.next_due_ms(),
+        )
         return min((at for at in times if at is not None), default=None)
 
     def _next(self) -> int:

@@ -8,6 +8,7 @@ assert dispatcher.result(task_id) == {"said": "hello"}
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -17,11 +18,16 @@ from pushlane.agent.heartbeat.inmemory import InMemoryHeartbeats
 from pushlane.agent.ports import AgentPorts
 from pushlane.agent.runtime import AgentRuntime
 from pushlane.inmemory import Faults, InMemoryBlobs, InMemoryItemStore, InMemorySender, InMemorySink, ManualClock
+from pushlane.inmemory.schedules import InMemorySchedules
+from pushlane.model.endpoint import Endpoint, EndpointKind, sqs
 from pushlane.model.ids import keyed_task_id, unkeyed_task_id
+from pushlane.model.keyring import KeyRing, ring_of
 from pushlane.model.task import DEFAULT_POOL, Door
 from pushlane.ports import Change, ConditionFailed, Message, Put, Scalar, Table, Update
 from pushlane.router.app import Router
+from pushlane.router.callbacks import CallbackDirectory, Callbacks
 from pushlane.router.deadline_metrics import deadline_metrics
+from pushlane.router.endpoints import Endpoints
 from pushlane.router.held import HeldTenants
 from pushlane.router.lifecycle import LifecyclePorts, publish_changes
 from pushlane.router.policy import PolicyDirectory
@@ -33,13 +39,17 @@ from pushlane.router.sweep import Swept, sweep
 from pushlane.router.tenants import TenantDirectory
 from pushlane.router.turn import TurnPorts
 from pushlane.state import keys
+from pushlane.state.access_keys import find_key
+from pushlane.state.cached import Cached
+from pushlane.state.items import endpoint_attributes
 from pushlane.state.policies import PolicyChange, StoredPolicy, set_policy
 from pushlane.testing.by_hand import LEASE_MS, AttemptByHand
-from pushlane.testing.deliveries import HELD, INTAKE, RESULTS, WAKEUPS, Deliveries, agent_queue
+from pushlane.testing.deliveries import HELD, INTAKE, OUTBOUND, RESULTS, WAKEUPS, Deliveries, agent_queue
 from pushlane.testing.event_logs import EVENTS, EventLogs
 from pushlane.testing.events import submit_envelope
 from pushlane.testing.views import QUARANTINE, Views
 
+RING: Final = ring_of(b"a key for tests only, thirty-two bytes")
 START_MS: Final = 1_700_000_000_000
 
 
@@ -57,6 +67,7 @@ class InMemoryDispatcher(Deliveries, Views):
         self._changes: list[Change] = []
         self.store = InMemoryItemStore(self.clock, faults=faults, change_listener=self._on_change)
         self.sender = InMemorySender(self.clock)
+        self.schedules = InMemorySchedules(self.clock, self.sender, WAKEUPS)
         self.sink = InMemorySink()
         self.blobs = InMemoryBlobs()
         self.heartbeats = InMemoryHeartbeats(self.store, self.clock)
@@ -75,8 +86,10 @@ class InMemoryDispatcher(Deliveries, Views):
             remembered=RememberedPools(),
             policies=PolicyDirectory(self.store, self.clock, self.log),
         )
-        self.event_logs = EventLogs(self.store, self.sender, self.clock, _signing_key, self.log)
-        self.pusher = Pusher(self.store, self.sender, self.blobs, _signing_key)
+        direct = dict.fromkeys((EndpointKind.LAMBDA, EndpointKind.SNS), self.sender)
+        self.endpoints = Endpoints(self.sender, direct, OUTBOUND)
+        self.event_logs = EventLogs(self.store, self.sender, self.clock, _keyring, self.log)
+        self.pusher = Pusher(self.store, self.endpoints, self.blobs, _keyring)
         self.held = HeldTenants()
         self.router = self.new_router(self.held)
         for tenant_id in tenants:
@@ -84,25 +97,30 @@ class InMemoryDispatcher(Deliveries, Views):
 
     def new_router(self, held: HeldTenants | None = None) -> Router:
         """One more router over the same state, as another Lambda environment would be, with a memory of its own."""
-        return Router(
-            RouterPorts(
-                turn=msgspec.structs.replace(
-                    self.turn,
-                    remembered=RememberedPools(),
-                    policies=PolicyDirectory(self.store, self.clock, self.log),
-                ),
-                pusher=self.pusher,
-                tenants=TenantDirectory(self.store, self.clock),
-                quarantine=Quarantine(self.store, self.sender, self.clock, QUARANTINE),
-                held=HeldTenants() if held is None else held,
-                signing_key=_signing_key,
-                accept_unsigned_tenant=True,
-                results_queue_arn=RESULTS,
-                wakeups_queue_arn=WAKEUPS,
-                held_queue_arn=HELD,
-                held_queue_url=HELD,
-                log=self.log,
-            )
+        return Router(self.router_ports(held))
+
+    def router_ports(self, held: HeldTenants | None = None) -> RouterPorts:
+        """The ports of one more environment that runs turns: a router's, or an API's."""
+        tenants = TenantDirectory(self.store, self.clock)
+        return RouterPorts(
+            turn=msgspec.structs.replace(
+                self.turn,
+                remembered=RememberedPools(),
+                policies=PolicyDirectory(self.store, self.clock, self.log),
+            ),
+            pusher=self.pusher,
+            tenants=tenants,
+            quarantine=Quarantine(self.store, self.sender, self.clock, QUARANTINE),
+            held=HeldTenants() if held is None else held,
+            keyring=_keyring,
+            access_key=Cached(partial(find_key, self.store), self.clock).get,
+            accept_unsigned_tenant=True,
+            results_queue_arn=RESULTS,
+            wakeups_queue_arn=WAKEUPS,
+            held_queue_arn=HELD,
+            held_queue_url=HELD,
+            log=self.log,
+            callbacks=Callbacks(CallbackDirectory(self.store, self.clock), tenants),
         )
 
     def register(
@@ -113,11 +131,13 @@ class InMemoryDispatcher(Deliveries, Views):
         slots: int = 1,
         capabilities: tuple[str, ...] = (),
         pool: str = DEFAULT_POOL,
+        endpoint: Endpoint | None = None,
     ) -> None:
         """Register an agent, or change one; without `capabilities` it can do its task types. Without a definition
-        nothing runs what is pushed to it but the test itself, by `take`.
+        nothing runs what is pushed to it but the test itself, by `take`. `endpoint`: where it is pushed to, instead of
+        a queue of its own; what goes to a courier lies in the queue `OUTBOUND`; a pull agent claims.
         """
-        queue_url = agent_queue(agent_id, pool)
+        to = endpoint or sqs(agent_queue(agent_id, pool))
         if definition is None and not capabilities:
             raise ValueError(f"agent {agent_id}: say what it can do, by a definition or by capabilities")
         attributes: dict[str, Scalar] = {
@@ -125,14 +145,14 @@ class InMemoryDispatcher(Deliveries, Views):
             "pool": pool,
             "capabilities": list(capabilities or (() if definition is None else definition.task_types)),
             "slots": slots,
-            "queue_url": queue_url,
+            **endpoint_attributes(to),
             "status": "ACTIVE",
         }
         self.store.write(Update(keys.agent_key(pool, agent_id), set=attributes, add={"used": 0, "revision": 0}))
         self.store.write(Put(keys.pool_registration_key(pool), {"pool": pool}))
-        self._runtimes.pop(queue_url, None)
-        if definition is not None:
-            self._runtimes[queue_url] = AgentRuntime(definition, self.agent_ports())
+        self._runtimes.pop(to.target, None)
+        if definition is not None and to.target:
+            self._runtimes[to.target] = AgentRuntime(definition, self.agent_ports())
 
     def take(
         self, agent_id: str, pool: str = DEFAULT_POOL, *, lease_ms: int = LEASE_MS, heartbeat: bool = False
@@ -206,7 +226,7 @@ class InMemoryDispatcher(Deliveries, Views):
             sender=self.sender,
             events_queue_url=EVENTS,
             quarantine_queue_url=QUARANTINE,
-            signing_key=_signing_key,
+            keyring=_keyring,
             log=self.log,
             measure=lambda facts: self.metrics.extend(deadline_metrics(facts, "local")),
         )
@@ -222,5 +242,5 @@ class InMemoryDispatcher(Deliveries, Views):
             self._changes.append(change)
 
 
-def _signing_key() -> bytes:
-    return b"a key for tests only, thirty-two bytes"
+def _keyring() -> KeyRing:
+    return RING

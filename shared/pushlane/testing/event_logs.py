@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from pushlane.inmemory import InMemorySender
+from pushlane.inmemory import InMemoryPoster, InMemorySender
+from pushlane.model.keyring import KeyRing
 from pushlane.model.timeline import LoggedEvent
 from pushlane.ports import Clock, ItemStore, Message
 from pushlane.router.streamer import Streamer, StreamerPorts
@@ -16,16 +17,19 @@ _BATCH: Final = 10
 
 
 class EventLogs:
-    """`deliver` brings the streamer one batch of the events queue. `counted` adds up what it measures."""
+    """`deliver` brings the streamer one batch of the events queue. `counted` adds up what it measures. `poster` holds
+    what was posted to those who follow live.
+    """
 
     def __init__(
         self,
         store: ItemStore,
         sender: InMemorySender,
         clock: Clock,
-        signing_key: Callable[[], bytes],
+        keyring: Callable[[], KeyRing],
         log: Callable[..., None],
     ) -> None:
+        self.poster = InMemoryPoster()
         self._store = store
         self._sender = sender
         self._sequence = 0
@@ -34,11 +38,14 @@ class EventLogs:
             StreamerPorts(
                 store=store,
                 clock=clock,
-                signing_key=signing_key,
+                keyring=keyring,
+                sender=sender,
+                events_queue_url=EVENTS,
                 retention_seconds=RETENTION_SECONDS,
                 back_off=lambda _tried: None,
                 log=log,
                 measure=self._measure,
+                poster=self.poster,
             )
         )
 

@@ -1,5 +1,6 @@
-"""An agent's function, wired for Lambda behind its dispatch queue."""
+"""An agent's function, wired for Lambda: behind its dispatch queue, behind its topic, or invoked by itself."""
 
+import json
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -25,18 +26,25 @@ LambdaHandler = Callable[[Mapping[str, Any], Any], dict[str, list[dict[str, str]
 
 
 def lambda_handler(definition: AgentDefinition) -> LambdaHandler:
-    """The Lambda handler of an agent: runs each attempt that its dispatch queue delivers."""
+    """The Lambda handler of an agent: runs each attempt that its queue, its topic or an invocation delivers."""
 
     @cache
     def runtime() -> AgentRuntime:
         return AgentRuntime(definition, agent_ports(load(AgentSettings, environ())))
 
     def handle(event: Mapping[str, Any], context: Any) -> dict[str, list[dict[str, str]]]:
-        for record in event["Records"]:
-            runtime().run(record["body"], int(context.get_remaining_time_in_millis()))
+        for body in dispatches_of(event):
+            runtime().run(body, int(context.get_remaining_time_in_millis()))
         return {"batchItemFailures": []}
 
     return handle
+
+
+def dispatches_of(event: Mapping[str, Any]) -> list[str]:
+    """The dispatch documents in an event of SQS or SNS; or the one that an invocation's event itself is."""
+    if "Records" not in event:
+        return [json.dumps(event)]
+    return [str(record["Sns"]["Message"] if "Sns" in record else record["body"]) for record in event["Records"]]
 
 
 def agent_ports(settings: AgentSettings) -> AgentPorts:

@@ -11,7 +11,9 @@ from pushlane.aws.backoff import Backoff
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_scheduler import EventBridgeSchedulerClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
@@ -47,6 +49,16 @@ def events() -> "EventBridgeClient":
 @cache
 def sns() -> "SNSClient":
     return boto3.client("sns", config=_CONFIG)
+
+
+@cache
+def lambda_() -> "LambdaClient":
+    return boto3.client("lambda", config=_CONFIG)
+
+
+@cache
+def scheduler() -> "EventBridgeSchedulerClient":
+    return boto3.client("scheduler", config=_CONFIG)
 
 
 @cache

@@ -11,8 +11,10 @@ from typing import Any, Final
 from aws_lambda_powertools import Logger
 
 _ALLOWED: Final = """
-agent_id capabilities changes code door due epoch error facts failed field inputs key message_id next outcome pool pools
-reason recorded refused repaired repeated replans resolution run_ms stale task_id task_type tenant_id
+agent_id capabilities changes code connection_id copied door due epoch error facts failed field frames_delivered
+frames_gone frames_slow inputs key message_id next operation outcome pool pools principal_id reason recorded refused
+repaired repeated replans request_id resolution run_ms source stale status stream streams task_id task_type tenant_id
+workflow_id
 """
 ALLOWED: Final = frozenset(_ALLOWED.split())
 

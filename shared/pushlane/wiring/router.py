@@ -1,15 +1,21 @@
 """The router, wired for Lambda."""
 
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 
 from pushlane.router.app import Router
 from pushlane.router.held import HeldTenants
 from pushlane.router.ports import RouterPorts
 from pushlane.router.quarantine import Quarantine
 from pushlane.router.tenants import TenantDirectory
+from pushlane.router.turn import TurnPorts
+from pushlane.settings.doors import tenant_doors_of
 from pushlane.settings.environment import load
 from pushlane.settings.functions import RouterSettings
-from pushlane.wiring.keys import key_reader
+from pushlane.state.access_keys import find_key
+from pushlane.state.cached import Cached
+from pushlane.wiring.callbacks import callback_binding
+from pushlane.wiring.keys import keyring_reader
 from pushlane.wiring.logs import structured_log
 from pushlane.wiring.process import environ
 from pushlane.wiring.turns import pusher, turn_ports
@@ -19,21 +25,27 @@ from pushlane.wiring.turns import pusher, turn_ports
 def build_router() -> Router:
     """The router of this process, from its environment."""
     settings = load(RouterSettings, environ())
-    turn = turn_ports(settings)
-    read_key = key_reader(settings.signing_secret_arn)
-    return Router(
-        RouterPorts(
-            turn=turn,
-            pusher=pusher(turn, read_key),
-            tenants=TenantDirectory(turn.store, turn.clock),
-            quarantine=Quarantine(turn.store, turn.sender, turn.clock, settings.quarantine_queue_url),
-            held=HeldTenants(),
-            signing_key=read_key,
-            accept_unsigned_tenant=settings.accept_unsigned_tenant,
-            results_queue_arn=settings.results_queue_arn,
-            wakeups_queue_arn=settings.wakeups_queue_arn,
-            held_queue_arn=settings.held_queue_arn,
-            held_queue_url=settings.held_queue_url,
-            log=structured_log("router"),
-        )
+    return Router(router_ports(settings, turn_ports(settings), structured_log("router")))
+
+
+def router_ports(settings: RouterSettings, turn: TurnPorts, log: Callable[..., None]) -> RouterPorts:
+    """The ports of every function that takes tasks in and runs turns."""
+    keyring = keyring_reader(settings.signing_secret_arn)
+    tenants = TenantDirectory(turn.store, turn.clock)
+    return RouterPorts(
+        turn=turn,
+        pusher=pusher(turn, keyring, settings.outbound_queue_url),
+        tenants=tenants,
+        quarantine=Quarantine(turn.store, turn.sender, turn.clock, settings.quarantine_queue_url),
+        held=HeldTenants(),
+        keyring=keyring,
+        access_key=Cached(partial(find_key, turn.store), turn.clock).get,
+        accept_unsigned_tenant=settings.accept_unsigned_tenant,
+        results_queue_arn=settings.results_queue_arn,
+        wakeups_queue_arn=settings.wakeups_queue_arn,
+        held_queue_arn=settings.held_queue_arn,
+        held_queue_url=settings.held_queue_url,
+        log=log,
+        callbacks=callback_binding(settings.stage, settings.outbound_queue_url, turn, tenants),
+        tenant_doors=tenant_doors_of(settings.tenant_doors),
     )

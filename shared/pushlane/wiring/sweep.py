@@ -6,11 +6,14 @@ from typing import Any
 
 import msgspec
 
+from pushlane.aws.schedules import EventBridgeSchedules, SchedulerPlace
 from pushlane.model.errors import PushlaneError
+from pushlane.router.schedules import settle_unfinished
 from pushlane.router.sweep import sweep
 from pushlane.settings.environment import load
 from pushlane.settings.functions import SweepSettings
-from pushlane.wiring.keys import key_reader
+from pushlane.wiring import clients
+from pushlane.wiring.keys import keyring_reader
 from pushlane.wiring.logs import structured_log
 from pushlane.wiring.process import environ
 from pushlane.wiring.turns import pusher, turn_ports
@@ -22,18 +25,24 @@ class SweepIncomplete(PushlaneError):
 
 @cache
 def build_sweep() -> Callable[[], dict[str, Any]]:
-    """One sweep of every pool as a function without arguments; it raises `SweepIncomplete`."""
+    """One sweep of every pool, and of changes of schedules that broke off; it raises `SweepIncomplete`."""
     settings = load(SweepSettings, environ())
     turn = turn_ports(settings)
-    push = pusher(turn, key_reader(settings.signing_secret_arn))
+    push = pusher(turn, keyring_reader(settings.signing_secret_arn), settings.outbound_queue_url)
     log = structured_log("sweep")
 
     def run() -> dict[str, Any]:
         swept = sweep(turn, push, log)
-        report: dict[str, Any] = msgspec.to_builtins(swept)
+        settled = settle_unfinished(turn.store, _schedules_at, turn.clock.now_ms(), log)
+        report: dict[str, Any] = {**msgspec.to_builtins(swept), "schedules_settled": settled}
         log("swept", **report)
         if swept.failed:
             raise SweepIncomplete(f"pools not swept: {', '.join(swept.failed)}")
         return report
 
     return run
+
+
+def _schedules_at(place: str) -> EventBridgeSchedules:
+    """The scheduling service where an unfinished change says that its entry lies."""
+    return EventBridgeSchedules(clients.scheduler(), msgspec.json.decode(place, type=SchedulerPlace))

@@ -3,14 +3,19 @@
 import random
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Final
 
 from pushlane.aws.blobs import S3TurnBlobStore
 from pushlane.aws.clock import StoreClock
+from pushlane.aws.dispatching import FunctionInvoker, TopicPublisher
 from pushlane.aws.dynamodb import DynamoItemStore
 from pushlane.aws.queues import SqsSender
-from pushlane.ports import Table
+from pushlane.model.endpoint import EndpointKind
+from pushlane.model.keyring import KeyRing
+from pushlane.ports import Message, MessageSender, Table
+from pushlane.router.endpoints import Endpoints
 from pushlane.router.policy import PolicyDirectory
 from pushlane.router.push import Pusher
 from pushlane.router.remembered import RememberedPools
@@ -21,6 +26,7 @@ from pushlane.wiring.logs import structured_log
 
 # Re-plans wait 10, 20, 40 ms at most, with full jitter: about a transaction's own time.
 _BACK_OFF_SECONDS: Final = 0.005
+NO_TABLES: Final[Mapping[Table, str]] = {}
 
 
 def back_off(replan: int) -> None:
@@ -28,8 +34,8 @@ def back_off(replan: int) -> None:
     time.sleep(random.uniform(0, min(0.2, _BACK_OFF_SECONDS * 2**replan)))
 
 
-def turn_ports(settings: RouterSettings | SweepSettings) -> TurnPorts:
-    """DynamoDB, SQS and the store's clock behind the turn's ports."""
+def turn_ports(settings: RouterSettings | SweepSettings, more: Mapping[Table, str] = NO_TABLES) -> TurnPorts:
+    """DynamoDB, SQS and the store's clock behind the turn's ports. `more`: tables that the store knows besides."""
     dynamodb, clock = clients.dynamodb(), StoreClock()
     clock.listen(dynamodb)
     tables = {
@@ -37,6 +43,7 @@ def turn_ports(settings: RouterSettings | SweepSettings) -> TurnPorts:
         Table.ATTEMPTS: settings.attempts_table,
         Table.SCHEDULER: settings.scheduler_table,
         Table.CONFIG: settings.config_table,
+        **more,
     }
     store = DynamoItemStore(dynamodb, tables, backoff=clients.ADAPTER_BACKOFF)
     return TurnPorts(
@@ -52,5 +59,23 @@ def turn_ports(settings: RouterSettings | SweepSettings) -> TurnPorts:
     )
 
 
-def pusher(ports: TurnPorts, read_key: Callable[[], bytes]) -> Pusher:
-    return Pusher(ports.store, ports.sender, ports.blobs, read_key)
+def pusher(ports: TurnPorts, keyring: Callable[[], KeyRing], outbound_queue_url: str = "") -> Pusher:
+    """Pushes to every kind of endpoint; to those that the courier serves when there is one (its queue's URL)."""
+    others = {
+        EndpointKind.LAMBDA: Later(lambda: FunctionInvoker(clients.lambda_(), backoff=clients.ADAPTER_BACKOFF)),
+        EndpointKind.SNS: Later(lambda: TopicPublisher(clients.sns(), backoff=clients.ADAPTER_BACKOFF)),
+    }
+    return Pusher(ports.store, Endpoints(ports.sender, others, outbound_queue_url), ports.blobs, keyring)
+
+
+class Later:
+    """A sender that is made at its first message: most routers never push to such an agent, and a client costs a cold
+    start tens of milliseconds.
+    """
+
+    def __init__(self, make: Callable[[], MessageSender]) -> None:
+        self._make = cache(make)
+
+    def send(self, target: str, messages: Sequence[Message]) -> list[int]:
+        """See `MessageSender.send`."""
+        return self._make().send(target, messages)

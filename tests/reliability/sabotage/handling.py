@@ -19,9 +19,9 @@ HANDLING: Final = (
     ),
     Defect(
         name="a failed turn's arrivals are acknowledged",
-        file="router/submissions.py",
-        old="said or Resolved(Resolution.UNPUSHED))",
-        new="said or Resolved(Resolution.MOOT))",
+        file="router/acceptance.py",
+        old="self._settled(task, said)))\n",
+        new="self._settled(task, said or Resolved(Resolution.MOOT))))\n",
     ),
     Defect(
         name="token reuse",

@@ -11,7 +11,7 @@ from botocore.stub import Stubber
 from pushlane.aws.backoff import Backoff
 from pushlane.aws.facts import BusAndTopicSink
 from pushlane.aws.queues import SqsSender
-from pushlane.aws.secrets import signing_key
+from pushlane.aws.secrets import signing_secret
 from pushlane.ports import Message, PublishedFact
 
 QUEUE = "https://sqs.us-east-1.amazonaws.com/1/q"
@@ -124,8 +124,8 @@ def test_a_sink_sends_each_channel_only_what_that_channel_did_not_take() -> None
 @pytest.mark.parametrize(
     ("answer", "key"), [({"SecretString": "s3cret"}, b"s3cret"), ({"SecretBinary": b"\x00\x01"}, b"\x00\x01")]
 )
-def test_a_signing_key_is_text_or_bytes(answer: dict[str, Any], key: bytes) -> None:
+def test_a_signing_secret_is_text_or_bytes(answer: dict[str, Any], key: bytes) -> None:
     secrets = client("secretsmanager")
     with Stubber(secrets) as stubber:
         stubber.add_response("get_secret_value", answer, {"SecretId": "arn"})
-        assert signing_key(secrets, "arn") == key
+        assert signing_secret(secrets, "arn") == key

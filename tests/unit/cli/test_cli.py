@@ -18,7 +18,7 @@ from pushlane.cli.main import app
 from pushlane.cli.options import DoorName, StageName
 from pushlane.client import Client, NotInstalled
 from pushlane.client.overview import Overview
-from pushlane.model.task import Door
+from pushlane.model.task import EVENT_DOORS
 from pushlane.ports import Message
 from pushlane.settings.stage import Stage
 from pushlane.testing import InMemoryDispatcher
@@ -206,7 +206,7 @@ def test_every_verb_has_help_with_an_example_and_json(verb: tuple[str, ...]) -> 
 
 
 def test_option_values_are_those_of_the_model() -> None:
-    assert {one.value for one in DoorName} == {one.value for one in Door}
+    assert {one.value for one in DoorName} == {one.value for one in EVENT_DOORS}
     assert {one.value for one in StageName} == {one.value for one in Stage}
 
 

@@ -13,6 +13,7 @@ INSTALLATION = Installation(
     scheduler_table="scheduler",
     config_table="config",
     events_table="events",
+    connections_table="connections",
     claims_bucket="claims",
     ingress_bus_name="ingress",
     facts_bus_name="facts",

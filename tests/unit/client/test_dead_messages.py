@@ -155,6 +155,14 @@ def refused(body: str, **changes: Any) -> str:
     return json.dumps({**kept, "reason": "no tenant", "body": body, "body_bytes": len(body.encode()), **changes})
 
 
+def test_what_was_refused_at_a_tenants_own_door_stays_the_tenants(world: Queues) -> None:
+    kept = json.loads(refused(json.dumps(submission())))
+    world.put("dead-quarantine", json.dumps(kept | {"bound_tenant": "atlas"}))
+    world.dead_messages().redrive("quarantine", None, world.pace(), quiet)
+    [body] = world.bodies("held")
+    assert msgspec.json.decode(body, type=HeldRecord).bound_tenant == "atlas"
+
+
 def test_a_refused_submission_goes_in_again_with_the_identity_of_its_door(world: Queues) -> None:
     world.put("dead-quarantine", refused(json.dumps(submission())))
     world.dead_messages().redrive("quarantine", None, world.pace(), quiet)

@@ -9,7 +9,7 @@ import pytest
 from pushlane.client import Installation
 from pushlane.client.doors import Record, doors
 from pushlane.model.ids import intake_slot
-from pushlane.model.task import Door
+from pushlane.model.task import EVENT_DOORS, Door
 from tests.unit.client.doubles import INSTALLATION, RecordingClient, accepting, aws_of
 
 BATCH = [Record(index=index, tenant_id=f"tenant-{index}", body=f'{{"n": {index}}}') for index in (4, 7)]
@@ -24,7 +24,7 @@ def call_of(door: Door, *, installation: Installation = INSTALLATION) -> tuple[s
 
 
 def test_there_is_a_sender_for_every_door() -> None:
-    assert set(doors(INSTALLATION, aws_of(RecordingClient(accepting)))) == set(Door)
+    assert set(doors(INSTALLATION, aws_of(RecordingClient(accepting)))) == set(EVENT_DOORS)
 
 
 def test_sqs_sends_a_tenant_to_its_own_queue() -> None:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from pushlane.client import Installation, NotInstalled
-from pushlane.client.installation import output_name, stack_prefix
+from pushlane.client.installation import output_name, reachable, stack_prefix
 from tests.unit.client.doubles import INSTALLATION
 
 STACKS = {
@@ -18,6 +18,7 @@ STACKS = {
         "SchedulerTable": "scheduler",
         "ConfigTable": "config",
         "EventsTable": "events",
+        "ConnectionsTable": "connections",
         "ClaimsBucket": "claims",
         "DeadLetterQueues": "intake intake queue/dlq-a",
     },
@@ -94,4 +95,32 @@ def test_names_follow_one_rule() -> None:
 
 def test_every_field_has_its_output() -> None:
     outputs = {name for stack in STACKS.values() for name in stack}
-    assert outputs == {output_name(field.name) for field in msgspec.structs.fields(Installation)} - {"Stage"}
+    required = [one.name for one in msgspec.structs.fields(Installation) if one.default is msgspec.NODEFAULT]
+    assert outputs == {output_name(name) for name in required} - {"Stage"}
+
+
+API = {
+    "HttpUrl": "https://a1.execute-api.eu-west-1.amazonaws.com",
+    "IamHttpUrl": "https://a2.execute-api.eu-west-1.amazonaws.com",
+    "WebSocketUrl": "wss://a3.execute-api.eu-west-1.amazonaws.com/live",
+}
+
+
+def test_an_installation_with_the_api_says_where_it_is() -> None:
+    found = Installation.from_stacks("prod", {**STACKS, "Pushlane-Prod-Api": API})
+    assert (found.http_url, found.iam_http_url, found.web_socket_url) == tuple(API.values())
+
+
+def test_an_emulators_api_is_reached_by_its_path() -> None:
+    outputs = {
+        "HttpUrl": "http://a1.execute-api.localhost:4566",
+        "WebSocketUrl": "http://a3.execute-api.localhost:4566/live",
+    }
+    found = Installation.from_stacks("local", {**STACKS, "Pushlane-Local-Api": outputs})
+    assert found.http_url == "http://127.0.0.1:4566/_aws/execute-api/a1/$default"
+    assert found.web_socket_url == "ws://127.0.0.1:4566/_aws/execute-api/a3/live"
+    assert found.iam_http_url is None
+
+
+def test_a_host_that_only_looks_like_an_emulators_is_left_alone() -> None:
+    assert reachable("https://a1.execute-api.localhost.example", "http") == "https://a1.execute-api.localhost.example"

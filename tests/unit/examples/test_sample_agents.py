@@ -32,12 +32,16 @@ class Context:
         self.check_ins = 0
         self.messages: list[str] = []
         self.tokens = 0
+        self.emitted: list[tuple[str, object]] = []
 
     def used(self, *, tokens: int = 0) -> None:
         self.tokens += tokens
 
     def check_in(self, *, checkpoint: object = None, progress: object = None) -> None:
         self.check_ins += 1
+
+    def emit(self, kind: str, data: object = None) -> None:
+        self.emitted.append((kind, data))
 
     def log(self, message: str, **fields: Any) -> None:
         self.messages.append(message)
@@ -153,6 +157,13 @@ def test_chaos_sleeps_with_check_ins() -> None:
     assert said(result) == {"value": 5, "attempt": 1}
     assert before_ms <= result["ran_at_ms"] < before_ms + 300  # taken first, not after the work
     assert context.check_ins == 2
+
+
+def test_chaos_tells_those_who_watch_part_by_part() -> None:
+    context = Context()
+    result = run(chaos.work, {"do": "tell", "steps": 3, "value": "done"}, context)
+    assert result == {"value": "done", "attempt": 1, "told": 3}
+    assert context.emitted == [("part", {"number": number, "of": 3}) for number in range(3)]
 
 
 def test_chaos_exits_the_process(monkeypatch: pytest.MonkeyPatch) -> None:

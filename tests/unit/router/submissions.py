@@ -7,10 +7,7 @@ import pytest
 
 from pushlane.model.errors import InvalidEvent
 from pushlane.model.task import Door, Source, Task
-from pushlane.router.intake import (
-    Record,
-    normalise,
-)
+from pushlane.router.intake import Record, Said, normalise
 from pushlane.testing import submit_envelope
 
 NOW = 1_700_000_000_000
@@ -23,7 +20,13 @@ def a_record(body: object, source_id: str = "m1") -> Record:
 
 
 def taken(body: object, source_id: str = "m1") -> Task:
-    return normalise(a_record(body, source_id), NOW, accept_unsigned_tenant=True, tenants={"atlas", "borea"})
+    return normalise(a_record(body, source_id), NOW, vouch)
+
+
+def vouch(_record: Record, said: Said) -> None:
+    """Two tenants, and everybody may speak for them."""
+    if getattr(said.data, "tenant_id", None) not in ("atlas", "borea"):
+        raise InvalidEvent("$.data.tenant_id", "no active tenant of this id", "unknown_tenant")
 
 
 def refused(body: object) -> InvalidEvent:

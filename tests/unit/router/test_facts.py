@@ -223,7 +223,10 @@ def test_attributes_are_for_filters_and_none_is_empty() -> None:
         "task_type": "work",
         "tier": "high",
         "pool": "default",
+        "status": "SUCCEEDED",
     }
+    [accepted, _] = published(facts_of(change(None, stored(Status.PARKED))))
+    assert "status" not in accepted.attributes
     [bare] = published(facts_of(Change(keys.fact_key("f-1"), None, {**RECORDED, "tenant_id": ""})))
     assert bare.attributes == {"fact": "TaskRejected"}
 
@@ -252,5 +255,6 @@ def test_ends_and_trouble_are_announced_and_the_steps_in_between_are_not() -> No
         FactName.SIGNAL_ACCEPTED,
         FactName.WORKFLOW_ACCEPTED,
         FactName.WORKFLOW_STARTED,
+        FactName.SCHEDULE_FIRED,
     }
     assert set(FactName) - steps == ANNOUNCED

@@ -281,7 +281,8 @@ def test_holding_reads_and_writes_nothing_of_the_state() -> None:
 
     closed = Closed()
     dispatcher = InMemoryDispatcher(tenants=("noisy",), faults=closed)
-    dispatcher.router.handle(sqs_event(INTAKE, [("m0", "junk")]))  # reads the directory of tenants, once a second
+    stranger = json.dumps(submit_envelope(tenant_id="stranger"))
+    dispatcher.router.handle(sqs_event(INTAKE, [("m0", stranger)]))  # reads the directory of tenants, once a second
     over_for(dispatcher, 30)
     closed.on = True
     event = sqs_event(INTAKE, [("m1", json.dumps(submit_envelope(tenant_id="noisy")))])

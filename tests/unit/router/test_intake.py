@@ -5,11 +5,9 @@ import json
 import pytest
 
 from pushlane.model.claim_check import INLINE_BYTES_MAX
-from pushlane.model.errors import InvalidEvent
 from pushlane.model.nesting import NESTING_MAX
 from pushlane.router.intake import (
     REASON_MAX,
-    normalise,
     reject,
 )
 from pushlane.testing import submit_envelope
@@ -143,12 +141,6 @@ def test_the_table_is_worth_its_name() -> None:
 )
 def test_what_just_fits_is_taken(body: object) -> None:
     assert taken(body).task_type == "echo"
-
-
-def test_without_trust_in_the_producers_no_tenant_is_believed() -> None:
-    with pytest.raises(InvalidEvent) as raised:
-        normalise(a_record(submit_envelope()), NOW, accept_unsigned_tenant=False, tenants={"atlas"})
-    assert (raised.value.field, raised.value.code) == ("$.data.tenant_id", "unsigned_tenant")
 
 
 def test_a_capability_that_is_named_twice_or_in_another_order_is_the_same_work() -> None:

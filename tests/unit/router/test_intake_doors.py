@@ -22,7 +22,7 @@ from pushlane.router.intake import (
     reject,
 )
 from pushlane.testing import InMemoryDispatcher, kinesis_event, sqs_event, submit_envelope
-from tests.unit.router.submissions import NOW, deep, refused, taken
+from tests.unit.router.submissions import NOW, deep, refused, taken, vouch
 
 ANYTHING = st.text(st.characters(exclude_categories=()), max_size=60)
 JSON = st.recursive(
@@ -52,7 +52,7 @@ NEAR = st.fixed_dictionaries(
 def survives(record: Record) -> None:
     """Either a task or a rejection that can be kept: nothing else comes of a record."""
     try:
-        task = normalise(record, NOW, accept_unsigned_tenant=True, tenants={"atlas"})
+        task = normalise(record, NOW, vouch)
     except InvalidEvent as error:
         rejection = reject(record, error)
         assert rejection.field.startswith("$")

@@ -7,6 +7,7 @@ import pytest
 
 from pushlane.inmemory import InMemorySender, InMemorySink, ManualClock
 from pushlane.model.events import Fact
+from pushlane.model.keyring import ring_of
 from pushlane.model.task import Status
 from pushlane.ports import Attributes, Change, Key, PublishedFact, Table
 from pushlane.router.lifecycle import FactsNotPublished, LifecyclePorts, publish_changes
@@ -35,7 +36,7 @@ class World:
             sender=self.sender,
             events_queue_url=EVENTS,
             quarantine_queue_url=QUEUE,
-            signing_key=lambda: b"a key",
+            keyring=lambda: ring_of(b"a key"),
             log=lambda e, **f: self.logged.append((e, f)),
             measure=self.measured.extend,
         )

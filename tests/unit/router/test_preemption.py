@@ -6,6 +6,7 @@ import pytest
 
 from pushlane.model.agent import Agent
 from pushlane.model.attempt import Reservation
+from pushlane.model.endpoint import sqs
 from pushlane.model.ids import keyed_task_id
 from pushlane.model.task import Tier
 from pushlane.ports import Update, Write
@@ -180,7 +181,7 @@ def test_a_task_that_gets_the_slot_before_the_waiter_by_its_tiers_share_is_asked
 def test_of_an_attempt_that_something_is_decided_of_already_nothing_more_is_asked() -> None:
     waiter = an_entry("waiter", tier=Tier.CRITICAL)
     held = Reservation(agent_id="one", agent_pool="default", tenant_id="atlas", tier=Tier.LOW, reserved_at_ms=0)
-    agent = Agent(agent_id="one", capabilities=frozenset(waiter.capabilities), slots=1, used=1, queue_url="q")
+    agent = Agent(agent_id="one", capabilities=frozenset(waiter.capabilities), slots=1, used=1, endpoint=sqs("q"))
     victim = Running(task_id="victim", epoch=1, reservation=held)
     snapshot = PoolSnapshot(pool="default", agents=(agent,), claimants=(waiter,), running=(victim,))
     admission = Admission(snapshot, 10)

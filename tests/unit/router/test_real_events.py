@@ -14,6 +14,7 @@ from pushlane.ports import Table
 from pushlane.router.facts import facts_of
 from pushlane.router.intake import normalise, record_of_kinesis, record_of_sqs
 from pushlane.testing import InMemoryDispatcher
+from tests.unit.router.submissions import vouch
 
 EVENTS = Path(__file__).resolve().parents[2] / "events"
 KINESIS_SEQUENCE = "49590338271490256608559692538361571095921575989136588898"
@@ -36,11 +37,11 @@ def event(name: str) -> dict[str, Any]:
 def test_every_door_gives_the_same_task_but_for_where_it_came_from(name: str, door: str, source_id: str) -> None:
     [raw] = event(name)["Records"]
     record = record_of_kinesis(raw) if name == "kinesis" else record_of_sqs(raw)
-    task = normalise(record, 1_763_837_041_150, accept_unsigned_tenant=True, tenants={"atlas"})
+    task = normalise(record, 1_763_837_041_150, vouch)
     assert (task.source.door, task.source.source_id) == (door, source_id)
     assert task.task_id == unkeyed_task_id("atlas", door, source_id)
     [direct] = event("sqs_direct")["Records"]
-    other = normalise(record_of_sqs(direct), 1_763_837_041_150, accept_unsigned_tenant=True, tenants={"atlas"})
+    other = normalise(record_of_sqs(direct), 1_763_837_041_150, vouch)
     assert msgspec.structs.replace(task, task_id="", source=other.source) == msgspec.structs.replace(other, task_id="")
 
 

@@ -264,7 +264,7 @@ def test_two_sweeps_in_one_minute_take_it_once() -> None:
 
 
 def test_those_that_have_used_up_their_times_do_not_stand_in_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pushlane.router.redrive._WINDOW", 2)
+    monkeypatch.setattr("pushlane.router.redrive._WINDOW_MAX", 2)
     monkeypatch.setattr("pushlane.router.redrive._WINDOWS_MAX", 2)
     world = Broken()
     world.dispatcher.set_policy(**rule(after_seconds=0, max_times=1, per_minute=6))
@@ -279,7 +279,7 @@ def test_those_that_have_used_up_their_times_do_not_stand_in_the_way(monkeypatch
 
 
 def test_a_raised_limit_brings_back_what_had_used_up_its_times(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pushlane.router.redrive._WINDOW", 2)
+    monkeypatch.setattr("pushlane.router.redrive._WINDOW_MAX", 2)
     world = Broken()
     world.dispatcher.set_policy(**rule(after_seconds=0, max_times=1))
     task_id = world.dead()

@@ -8,6 +8,7 @@ import pytest
 
 from pushlane.inmemory import InMemoryItemStore, ManualClock
 from pushlane.model.agent import AgentStatus
+from pushlane.model.endpoint import sqs
 from pushlane.model.errors import InvalidEvent
 from pushlane.ports import Update
 from pushlane.router.registry import apply, request_of
@@ -54,7 +55,7 @@ def test_a_declared_agent_becomes_an_active_entry_of_its_pool(store: InMemoryIte
     assert do(store, "Create") == "registered"
     found = store.get([KEY, pool_registration_key("gpu")])
     agent = agent_of(found[KEY])
-    assert (agent.agent_id, agent.pool, agent.slots, agent.queue_url) == ("translator", "gpu", 4, "https://q")
+    assert (agent.agent_id, agent.pool, agent.slots, agent.endpoint) == ("translator", "gpu", 4, sqs("https://q"))
     assert agent.capabilities == {"translate"}
     assert agent.status is AgentStatus.ACTIVE
     assert (agent.used, agent.revision) == (0, 0)

@@ -18,10 +18,9 @@ from pushlane.router.resource_registry import MustWait, NotReservable, ResourceR
 from pushlane.scheduling.decisions import ParkReason
 from pushlane.state import keys, policies
 from pushlane.testing import InMemoryDispatcher
-from pushlane.testing.dispatcher import START_MS
+from pushlane.testing.dispatcher import RING, START_MS
 from tests.unit.values import a_task
 
-KEY = b"a key for tests only, thirty-two bytes"
 POLICY = Policy(
     tenants={"atlas": TenantPolicy(in_flight_max=2)},
     resources={"tpm": Rate(per_minute=1_000), "browser": SlotsOf(slots=1)},
@@ -53,7 +52,7 @@ class World:
         return self.dispatcher.used("one"), len(self.dispatcher.live_attempts()), shared
 
     def claims(self, signed: str) -> ReservationClaims:
-        return token.verify(signed, KEY, START_MS)
+        return token.verify(signed, RING, START_MS)
 
     def run(self, task: Task, signed: str) -> None:
         """Run the reserved attempt as its holder would, through the agent's own runtime."""

@@ -141,6 +141,6 @@ def test_whichever_call_fails_no_retry_is_lost_and_none_is_drawn_for_twice(momen
         drawn_ms = account(dispatcher, BROKEN).retry_tat_us // 1_000 - began_ms
         assert 4 * MINUTE_MS / 2 <= drawn_ms <= 4 * MINUTE_MS / 2 + 2_000, f"call {number} failing {moment}"
         if not reached:
-            assert number > 10
+            assert number > 8
             return
     raise AssertionError("it takes more than 80 calls")

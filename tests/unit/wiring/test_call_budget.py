@@ -18,6 +18,7 @@ from lambdas.registry.handler import handler as registry_handler
 from lambdas.sweep.handler import handler as sweep_handler
 from pushlane.agent import TaskContext, agent
 from pushlane.model.events import Fact, FactData, FactMetadata, FactName
+from pushlane.model.keyring import ring_of
 from pushlane.router.lifecycle import timeline_messages
 from pushlane.settings.environment import environment
 from pushlane.settings.functions import (
@@ -51,6 +52,8 @@ STREAMER = {"GetItem": 1, "TransactWriteItems": 1}
 STREAMER_OF_SEVERAL = {"BatchGetItem": 1, "TransactWriteItems": 1}
 # A log that begins with its task's acceptance is not looked for.
 STREAMER_OF_A_NEW_TASK = {"TransactWriteItems": 1}
+# Which feeds are open: once a second, where there can be any.
+FEEDS_READ = {"GetItem": 1}
 # However many tasks: the directory of tenants and the revision of the policy, each once a second.
 TENANTS_READ = {"Query": 1}
 POLICY_READ = {"GetItem": 1}
@@ -62,7 +65,7 @@ PARKED = {"Query": 2, "BatchGetItem": 1, "TransactWriteItems": 1}
 REGISTRATION = {"UpdateItem": 2, "SendMessageBatch": 1}
 # With nothing to do: the pools, what is due (4 partitions of attempts, the retries), the pool, the repair's count, and
 # the policy.
-IDLE_SWEEP = {"Query": 1 + 5 + 1 + 5, "GetItem": 1}
+IDLE_SWEEP = {"Query": 1 + 5 + 1 + 5 + 1, "GetItem": 1}
 
 
 @dataclass
@@ -104,8 +107,9 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
         secret = backend.client("secretsmanager").create_secret(Name="key", SecretString="x" * 64)["ARN"]
         bus = backend.client("events").create_event_bus(Name="facts")["EventBusArn"].rpartition("/")[2]
         topic = backend.client("sns").create_topic(Name="announcements")["TopicArn"]
-        named = {f"{name}_table": table for name, table in tables.items() if name != "events"}
+        named = {f"{name}_table": table for name, table in tables.items() if name not in ("events", "connections")}
         turns = {**named, "stage": "local", "claims_bucket": "claims", "wakeups_queue_url": queues["wakeups"]}
+        turns["outbound_queue_url"] = ""
         for settings in (
             RouterSettings(
                 **turns,
@@ -116,6 +120,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
                 quarantine_queue_url=queues["bad"],
                 signing_secret_arn=secret,
                 accept_unsigned_tenant=True,
+                tenant_doors="",
             ),
             SweepSettings(**turns, signing_secret_arn=secret),
             LifecycleSettings(
@@ -129,7 +134,13 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
                 signing_secret_arn=secret,
             ),
             StreamerSettings(
-                stage="local", events_table=tables["events"], signing_secret_arn=secret, retention_seconds=60
+                stage="local",
+                tasks_table=tables["tasks"],
+                events_table=tables["events"],
+                events_queue_url=queues["events"],
+                signing_secret_arn=secret,
+                retention_seconds=60,
+                connections_table="",
             ),
             RegistrySettings(scheduler_table=tables["scheduler"], wakeups_queue_url=queues["wakeups"]),
             AgentSettings(
@@ -261,7 +272,13 @@ def test_a_parked_task_costs_its_lane_and_one_more_look(deployed: Deployed) -> N
 
 def test_an_idle_sweep_only_reads(deployed: Deployed) -> None:
     event = json.loads((Path(__file__).resolve().parents[2] / "events" / "scheduler.json").read_text())
-    assert sweep_handler(event, Invocation()) == {"pools": 1, "due": 0, "repaired": 0, "failed": ()}
+    assert sweep_handler(event, Invocation()) == {
+        "pools": 1,
+        "due": 0,
+        "repaired": 0,
+        "schedules_settled": 0,
+        "failed": (),
+    }
     assert deployed.counted() == IDLE_SWEEP
 
 
@@ -311,7 +328,7 @@ def test_the_streamer_records_a_task_in_a_read_and_a_transaction(deployed: Deplo
             (FactName.TASK_ACCEPTED, "t-3"),
         )
     ]
-    messages = [(f"m{n}", one.body) for n, one in enumerate(timeline_messages(facts, lambda: b"x" * 64))]
+    messages = [(f"m{n}", one.body) for n, one in enumerate(timeline_messages(facts, lambda: ring_of(b"x" * 64)))]
     nothing_again: dict[str, Any] = {"batchItemFailures": []}
     assert build_streamer().handle(sqs_event("events", messages[:1])) == nothing_again
     assert deployed.counted() == {**STREAMER, "GetSecretValue": 1}
@@ -321,3 +338,21 @@ def test_the_streamer_records_a_task_in_a_read_and_a_transaction(deployed: Deplo
     assert deployed.counted() == STREAMER_OF_SEVERAL
     assert build_streamer().handle(sqs_event("events", messages[3:])) == nothing_again
     assert deployed.counted() == STREAMER_OF_A_NEW_TASK
+
+
+def test_that_somebody_could_be_watching_costs_the_streamer_a_look_a_batch(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PUSHLANE_CONNECTIONS_TABLE", deployed.tables["connections"])
+    emits = [
+        Fact(
+            metadata=FactMetadata(name=FactName.TASK_STARTED, fact_id=f"{number}", occurred_at_ms=1),
+            data=FactData(tenant_id="atlas", task_id=f"t-{number % 2}"),
+        )
+        for number in range(4)
+    ]
+    messages = [(f"m{n}", one.body) for n, one in enumerate(timeline_messages(emits, lambda: ring_of(b"x" * 64)))]
+    build_streamer().handle(sqs_event("events", messages[:2]))
+    assert deployed.counted() == {"BatchGetItem": 2, "TransactWriteItems": 1, **FEEDS_READ, "GetSecretValue": 1}
+    build_streamer().handle(sqs_event("events", messages[2:]))
+    assert deployed.counted() == {"BatchGetItem": 2, "TransactWriteItems": 1}

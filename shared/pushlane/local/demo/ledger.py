@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from pushlane.client import Client, Submitted
 from pushlane.local.demo.workload import Order
-from pushlane.model.task import Door
+from pushlane.model.task import EVENT_DOORS, Door
 
 WAVE: int = 40
 
@@ -24,7 +24,7 @@ class Ledger(Struct, frozen=True, kw_only=True):
     def doors(self) -> dict[str, int]:
         """Yes answers by door, repeats included."""
         said_yes = Counter(one.door.value for one in (*self.submitted.values(), *self.repeated.values()))
-        return {door.value: said_yes[door.value] for door in Door}
+        return {door.value: said_yes[door.value] for door in EVENT_DOORS}
 
     @property
     def chained_ids(self) -> frozenset[str]:
@@ -40,9 +40,9 @@ class Ledger(Struct, frozen=True, kw_only=True):
 def send(client: Client, wave: Sequence[Order], ledger: Ledger) -> None:
     """Send a wave of orders, then its repeats through their second doors, and enter every answer into the ledger."""
     ledger.orders.update({order.task_id: order for order in wave})
-    for door in Door:
+    for door in EVENT_DOORS:
         _through(client, door, [order for order in wave if order.door is door], ledger.submitted, ledger)
-    for door in Door:
+    for door in EVENT_DOORS:
         taken = [order for order in wave if order.again is door and order.task_id in ledger.submitted]
         _through(client, door, taken, ledger.repeated, ledger)
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 from pushlane.local.demo.documents import Document
 from pushlane.model.events import SubmitData
 from pushlane.model.ids import keyed_task_id
-from pushlane.model.task import Door, RetryPolicy
+from pushlane.model.task import EVENT_DOORS, Door, RetryPolicy
 
 QUIET_TENANTS: Final = ("atlas", "birch")
 NOISY_TENANT: Final = "noisy"
@@ -48,7 +48,7 @@ def orders(documents: Sequence[Document], sections: Sequence[Document], run_id: 
 
     `run_id` makes the idempotency keys of this run its own. The doors take turns.
     """
-    doors = list(Door)
+    doors = list(EVENT_DOORS)
     submissions = _interleaved(_quiet(documents, run_id), _burst(sections, len(documents), run_id))
     plain = [
         Order(
@@ -118,7 +118,7 @@ def _failing(run_id: str) -> list[Order]:
             door=door,
             fails_because=reason,
         )
-        for place, (door, (reason, task_type, payload, retry)) in enumerate(zip(Door, cases, strict=True))
+        for place, (door, (reason, task_type, payload, retry)) in enumerate(zip(EVENT_DOORS, cases, strict=True))
     ]
 
 
