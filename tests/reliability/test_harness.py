@@ -228,7 +228,7 @@ def test_every_defect_applies_to_the_code_as_it_is() -> None:
 
 
 def test_a_defect_whose_text_has_gone_is_refused() -> None:
-    gone = Defect(name="gone", file="ports.py", old="no such text", new="")
+    gone = Defect(name="gone", file="ports/store.py", old="no such text", new="")
     with pytest.raises(DoesNotApply, match="0 times"), sabotaged(gone, SHARED):
         pass
 

@@ -1,8 +1,4 @@
-"""What the core needs of the outside, as Protocols named by need; `pushlane.aws` and `pushlane.inmemory` adapt them.
-
-The store speaks items and operations as values, so that one set of state-change rules (`pushlane.state`) runs on
-DynamoDB, in memory and under fault injection. The language is the small part of DynamoDB that Pushlane leans on.
-"""
+"""Items and operations on them as values: the small part of DynamoDB that Pushlane leans on."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
@@ -10,9 +6,7 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
-from pushlane.model.endpoint import Endpoint
 from pushlane.model.errors import PushlaneError
-from pushlane.model.live import Connection
 
 Scalar = str | int | bool | list[str]
 Attributes = Mapping[str, Scalar]
@@ -223,17 +217,6 @@ class ItemScanner(Protocol):
         ...
 
 
-class Message(Struct, frozen=True):
-    """One queue message. `group` is the fairness group (the tenant) where the backend supports it. On a FIFO queue it
-    is what stays in order, and `deduplication_id` is set: the same one within five minutes is taken once.
-    """
-
-    body: str
-    delay_seconds: int = 0
-    group: str | None = None
-    deduplication_id: str | None = None
-
-
 class Listed(Struct, frozen=True, kw_only=True):
     """One task in its tenant's list, as the index has it: a moment old."""
 
@@ -253,134 +236,4 @@ class TaskListing(Protocol):
         """Up to `limit` tasks of a bucket accepted from `since_ms` to `until_ms`, the newest first: those behind the
         task that `behind` names by time and id. Raises `StoreUnavailable`.
         """
-        ...
-
-
-class MessageSender(Protocol):
-    """Sends to queues."""
-
-    def send(self, queue_url: str, messages: Sequence[Message]) -> list[int]:
-        """Send all, re-sending failed entries a bounded number of times; returns the indexes that were not accepted."""
-        ...
-
-
-class Dispatching(Protocol):
-    """Sends dispatches to agents, to each kind of endpoint in its own way."""
-
-    def send(self, endpoint: Endpoint, dispatches: Sequence[Message]) -> list[int]:
-        """Send all to one agent; returns the indexes that were not accepted (their start leases push them again). To
-        an agent that claims its tasks nothing is sent, and all is accepted.
-        """
-        ...
-
-
-class Posted(StrEnum):
-    """What became of a frame: handed on, or its connection is closed, or takes no more (and is better closed)."""
-
-    DELIVERED = "delivered"
-    GONE = "gone"
-    SLOW = "slow"
-
-
-class Frame(Struct, frozen=True):
-    """What to post to a WebSocket connection: at most 128 KB of text."""
-
-    connection: Connection
-    body: bytes
-
-
-class Poster(Protocol):
-    """Posts to WebSocket connections. It does not raise: what cannot be told counts as slow."""
-
-    def post(self, frames: Sequence[Frame]) -> list[Posted]:
-        """Post every frame, side by side, and say what became of each."""
-        ...
-
-    def close(self, connection: Connection) -> None:
-        """Close a connection, so that its other end notices; one that is closed stays so."""
-        ...
-
-
-class FactSink(Protocol):
-    """Publishes facts, given as encoded JSON with their routing attributes."""
-
-    def publish(self, facts: Sequence["PublishedFact"]) -> list[int]:
-        """Publish to the bus and the announcements topic; returns the indexes that either did not accept."""
-        ...
-
-
-class PublishedFact(Struct, frozen=True):
-    """A fact ready for the wire: its name, its JSON body and the attributes that subscribers filter by. Every fact goes
-    to the bus; the topic gets those that are `announced`.
-    """
-
-    name: str
-    body: str
-    attributes: Mapping[str, str]
-    announced: bool = True
-
-
-class BlobStore(Protocol):
-    """Large values by key (claim checks)."""
-
-    def put(self, key: str, body: bytes) -> None: ...
-
-    def get(self, key: str) -> bytes:
-        """The bytes; raises `KeyError` when there are none."""
-        ...
-
-
-class ErasableBlobs(Protocol):
-    """The same values for whoever erases them."""
-
-    def keys(self, prefix: str) -> Iterator[str]:
-        """Every key that begins so."""
-        ...
-
-    def delete(self, keys: Sequence[str]) -> None:
-        """Remove the values; those that are not there are no error."""
-        ...
-
-
-class Clock(Protocol):
-    """Now, in Unix milliseconds."""
-
-    def now_ms(self) -> int: ...
-
-
-class ScheduleEntry(Struct, frozen=True, kw_only=True):
-    """One entry of the scheduling service: when to send `message`. Times are Unix milliseconds; `{time}` in the message
-    stands for the time that the firing was due.
-    """
-
-    name: str
-    expression: str
-    timezone: str
-    message: str
-    enabled: bool = True
-    window_minutes: int = 0
-    starts_at_ms: int | None = None
-    ends_at_ms: int | None = None
-
-
-class ScheduleRefused(PushlaneError):
-    """The scheduling service does not take an entry as it stands; what was there before stays."""
-
-
-class Schedules(Protocol):
-    """The scheduling service: sends each entry's message to the wake-ups queue, at least once each time it is due.
-
-    Every call may be repeated, and raises `StoreUnavailable` when the service does not answer within its retries.
-    """
-
-    def put(self, entry: ScheduleEntry) -> None:
-        """Create the entry, or replace the one of this name; raises `ScheduleRefused`."""
-        ...
-
-    def delete(self, name: str) -> None:
-        """Remove the entry; one that is not there is no error."""
-        ...
-
-    def get(self, name: str) -> ScheduleEntry | None:
-        """The entry as the service has it. One that has fired for the last time may be gone."""
         ...
