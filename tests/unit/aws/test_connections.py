@@ -51,7 +51,7 @@ def poster(monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiGatewayPoster]:
     Gateway.asked, Gateway.released = [], threading.Event()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Gateway)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    config = Config(read_timeout=0.3, retries={"total_max_attempts": 1}, region_name="us-east-1")
+    config = Config(read_timeout=2, retries={"total_max_attempts": 1}, region_name="us-east-1")
     yield ApiGatewayPoster(
         lambda endpoint: boto3.client("apigatewaymanagementapi", endpoint_url=endpoint, config=config),
         local_endpoint=f"http://127.0.0.1:{server.server_port}/",
