@@ -24,7 +24,7 @@ from pushlane.cdk.bundling import (
 )
 from pushlane.cdk.bundling.requirements import Pin
 
-pytestmark = pytest.mark.xdist_group("bundles")  # what these tests share is expensive
+pytestmark = [pytest.mark.xdist_group("bundles"), pytest.mark.long]  # what these tests share is expensive
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LOCK = REPOSITORY / "requirements.lock"

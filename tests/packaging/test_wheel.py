@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("wheel")  # what these tests share is expensive
+pytestmark = [pytest.mark.xdist_group("wheel"), pytest.mark.long]  # what these tests share is expensive
 
 ROOT = Path(__file__).resolve().parents[2]
 UV = Path(sys.executable).with_name("uv")

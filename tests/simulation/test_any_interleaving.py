@@ -20,6 +20,8 @@ from tests.simulation.chances import POOLS, RESOURCES, TENANTS, a_policy, a_subm
 from tests.simulation.runnable import left_idle
 from tests.simulation.world import World
 
+pytestmark = pytest.mark.long
+
 ENDS = ("succeeded", "succeeded", "failed", "silent")
 
 

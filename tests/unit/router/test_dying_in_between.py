@@ -21,6 +21,8 @@ from pushlane.state import keys
 from pushlane.state.items import shape_of_item
 from pushlane.testing import InMemoryDispatcher
 
+pytestmark = pytest.mark.long
+
 AGENT_QUEUE = "queue/agent/one"
 
 

@@ -10,6 +10,8 @@ from tests.unit.router.by_hand import put
 from tests.unit.router.faults import FailAt
 from tests.unit.router.waiting_attempts import a_dispatcher, counters, entries
 
+pytestmark = pytest.mark.long
+
 Step = Callable[[InMemoryDispatcher, AttemptByHand], object]
 
 

@@ -18,6 +18,8 @@ from pushlane.router.cancel import cancel
 from pushlane.state import keys
 from pushlane.testing import AttemptByHand, InMemoryDispatcher
 
+pytestmark = pytest.mark.long
+
 AGENTS = {"one": 2, "two": 1}
 TENANTS = ("atlas", "borea")
 _RESULTS = "queue/results"

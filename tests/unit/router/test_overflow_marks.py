@@ -134,6 +134,7 @@ def two_pools(faults: FailAt) -> tuple[InMemoryDispatcher, list[str]]:
     return dispatcher, tasks
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_whichever_call_fails_every_task_of_both_pools_ends_once_and_no_slot_stays_taken(moment: str) -> None:
     counted = FailAt(None, "never")

@@ -10,6 +10,8 @@ from pushlane.testing import InMemoryDispatcher
 from tests.unit.router.by_hand import a_dispatcher, put, running
 from tests.unit.router.faults import FailAt
 
+pytestmark = pytest.mark.long
+
 
 def preempted(faults: FailAt) -> InMemoryDispatcher:
     """A victim with a backlog behind it yields for a waiter: each call of the router's may fail, the agent's do not."""

@@ -15,6 +15,8 @@ from tests.unit.model.workflows import node
 from tests.unit.router.faults import FailAt
 from tests.unit.router.workflow_world import WorkflowWorld
 
+pytestmark = pytest.mark.long
+
 NODES = [
     node("a"),
     node("b", "a"),

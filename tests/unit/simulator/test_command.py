@@ -9,6 +9,8 @@ from typer.testing import CliRunner
 from pushlane.cli.main import app
 from pushlane.simulator import InvalidTrace, read_trace
 
+pytestmark = pytest.mark.long
+
 TRACE = """\
 arrival_s,tenant,tier,tokens_in,tokens_out,runtime_s,deadline_s,task_type,task_id,depends_on
 0.0,atlas,normal,10,10,2.0,5.0,,a,
