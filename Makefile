@@ -11,7 +11,7 @@ RUN := PATH="$(CURDIR)/.venv/bin:$$PATH"
 PYTEST := $(RUN) python -m pytest --durations=15
 SPREAD := -n 2 --dist loadgroup
 
-.PHONY: help setup demo up down check test test-long reliability sim bench lock schemas format clean
+.PHONY: help setup demo up down check lint types test test-long reliability sim bench lock schemas format clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -28,15 +28,23 @@ up: setup ## Start the local AWS, deploy, and leave it running
 down: setup ## Stop the local AWS that `make up` started
 	@$(RUN) pushlane down
 
-check: setup ## Lint, formatting, types, import law, stale schemas (offline)
+check: lint types ## Lint, formatting, types, import law, stale schemas (offline)
+
+lint: setup
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
-	$(RUN) mypy
 	$(RUN) lint-imports --no-cache
 	$(RUN) python tools/schemas.py --check
 
-test: check ## Everything that CI runs, except the long tests (12 minutes at most)
-	$(PYTEST) $(SPREAD) -m "not e2e and not long"
+types: setup
+	$(RUN) mypy
+
+# The types are checked beside the tests: alone they would leave a core idle for more than a minute.
+test: lint ## Everything that CI runs, except the long tests (12 minutes at most)
+	$(RUN) mypy & types=$$!; failed=0; \
+	$(PYTEST) $(SPREAD) -m "not e2e and not long" || failed=1; \
+	wait $$types || failed=1; \
+	exit $$failed
 	$(PYTEST) -m "e2e and not long"
 
 test-long: setup ## The long tests (35 minutes at most)

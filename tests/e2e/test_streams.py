@@ -16,7 +16,7 @@ pytestmark = pytest.mark.e2e
 
 WEB_SOCKETS, EVENT_STREAMS = 18, 2
 TASKS, TASKS_A_SECOND = 100, 5.0
-SAMPLES = 40
+SAMPLES = 24
 
 
 def test_twenty_streams_hear_every_event_in_order_and_soon(api: ApiDeployed) -> None:

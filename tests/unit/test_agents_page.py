@@ -34,6 +34,7 @@ def test_most_blocks_assert_what_they_show() -> None:
     assert sum("assert " in body for body in blocks("python")) >= len(blocks("python")) - 1
 
 
+@pytest.mark.long
 def test_the_commands_work(tmp_path: Path) -> None:
     [script] = blocks("")
     found = f'PATH="{Path(sys.executable).parent}:$PATH"\n'

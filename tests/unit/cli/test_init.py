@@ -60,6 +60,7 @@ def test_no_placeholder_is_left_and_pushlane_is_pinned(project: Path) -> None:
     assert declared["dependencies"] == [f"pushlane[cli,cdk]=={metadata.version('pushlane')}"]
 
 
+@pytest.mark.long
 def test_its_own_tests_pass(project: Path) -> None:
     done = run(project, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
     assert done.returncode == 0, done.stdout
