@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from tests.reliability.acts import Course
-from tests.reliability.campaign import ROOT, Campaign, Outcome, Wanted, environment, report_of
+from tests.reliability.campaign import ROOT, Campaign, Outcome, Wanted, environment, remember, report_of
 from tests.reliability.part import encoded, run_part
 from tests.reliability.points import Standing, points, sites
 
@@ -41,6 +41,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--no-sabotage", action="store_true", help="leave the sabotaged copies out")
     parser.add_argument("--partly", action="store_true", help="a short run: only what is broken fails it")
+    parser.add_argument(
+        "--remember", action="store_true", help="keep which seed catches each defect"
+    )
     parser.add_argument("--only", help="sabotage: only defects whose name contains this")
     parser.add_argument("--out", type=Path, default=Path("build/reliability/report.json"))
     parser.add_argument("--part", help=argparse.SUPPRESS)
@@ -65,6 +68,8 @@ def _campaign(asked: argparse.Namespace) -> int:
     asked.out.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
     print(msgspec.json.encode(report).decode())
     _tell(outcome)
+    if asked.remember:
+        remember(outcome)
     short = report["tasks"] < wanted.tasks or sum(report["faults"].values()) < wanted.faults
     if asked.partly:
         return int(outcome.part.failed)

@@ -88,6 +88,8 @@ class Operators:
         """A task has come to rest, or waits for a word: somebody will see to it."""
         chance = self._world.chance
         if task["status"] == "DEAD_LETTERED":
+            if self._world.buries and self._world.injector.active:
+                return  # the pool's policy sees to it, and what it leaves is seen to when the faults are over
             command = "RedriveTask" if chance.hit(0.8) else "DiscardTask"
         elif task["status"] == "SUSPENDED" and task.get("awaits") == "answer":
             command = "SignalTask"
@@ -116,10 +118,18 @@ class Operators:
             task = self._world.audit.mirror.tasks[task_id].task or {}
             self._producers.say("CancelTask", {"tenant_id": task.get("tenant_id", "atlas"), "task_id": task_id})
 
+    def _see_to_the_dead(self) -> None:
+        tasks = self._world.audit.mirror.tasks
+        for task_id in sorted(self._world.audit.mirror.live):
+            if (task := tasks[task_id].task) is not None and tasks[task_id].status == "DEAD_LETTERED":
+                self._moved(task_id, task)
+
     def restore(self) -> None:
         """The faults are over: agents are as they were, and nobody's budget keeps a task until tomorrow."""
         self._planned.clear()
         self.callers.recover()
+        if self._world.buries:
+            self._see_to_the_dead()
         for agent in self._world.agents:
             if not agent.long_lived:
                 self._world.register(agent)

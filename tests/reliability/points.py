@@ -33,6 +33,8 @@ LIVE: Final = frozenset(
 )
 # What only runs where agents claim.
 CLAIMING: Final = frozenset({"router/claim.py", "state/mailbox.py"})
+# What only runs where dead letters lie.
+DEAD: Final = frozenset({"state/dead.py"})
 METHODS: Final = {
     "store": frozenset({"get", "query", "write", "transact"}),
     "sender": frozenset({"send"}),

@@ -10,12 +10,13 @@ from pushlane.inmemory import InMemoryBlobs, InMemoryItemStore, InMemoryPoster, 
 from pushlane.model.errors import StoreUnavailable
 from pushlane.model.policy import Policy
 from pushlane.model.task import Door
-from pushlane.ports import Change, Frame, Message, Posted, PublishedFact, Put, Table, Update, Write
+from pushlane.ports import Change, Frame, Item, Message, Posted, PublishedFact, Put, Table, Update, Write
 from pushlane.state import keys
 from pushlane.state.policies import PolicyChange, set_policy
 from tests.reliability import older
 from tests.reliability.audit import Audit
 from tests.reliability.behaviour import Behaviour
+from tests.reliability.buried import bringing_back, buried
 from tests.reliability.chance import Chance
 from tests.reliability.faults import Fault, Injector
 from tests.reliability.handlers import (
@@ -36,7 +37,7 @@ from tests.reliability.handlers import (
 )
 from tests.reliability.hearts import Hearts
 from tests.reliability.invocations import Invocations
-from tests.reliability.points import CLAIMING, LIVE, Point, Standing
+from tests.reliability.points import CLAIMING, DEAD, LIVE, Point, Standing
 from tests.reliability.ports import BlobUnavailable, Calls, FaultyBlobs, FaultySender, FaultySink, FaultyStore
 from tests.reliability.pulling import Pulling
 from tests.reliability.queues import Queue, Queued
@@ -87,6 +88,7 @@ class World:
         # They cost much and decide nothing.
         self.keeps_event_logs = self.chance.hit(0.15) or self.injector.aims_at(LIVE)
         self.pulls = Pulling(seed, wanted=self.injector.aims_at(CLAIMING), lends=self.lends)
+        self.buries = self.injector.aims_at(DEAD)
         self.loses_messages = 0.0
         self.log_lines: list[str] = []
         self.slips: list[Callable[[], bool]] = []
@@ -111,6 +113,8 @@ class World:
         self.streamer = streamer(self.outside, self.poster)
         if not self.lends and self.chance.hit(_OLDER):
             self._begin_with_older_items()
+        if self.buries:
+            self._begin_with(list(buried()))
         self.policy = self.new_policy()
         self.agents = some_agents(self.chance, (10, 20) if self.roomy else (1, 2, 4))
         if self.lends:
@@ -125,14 +129,17 @@ class World:
         """Most of the work was begun by the version before."""
         before = older.read()
         items = older.items_of(before)
+        self._begin_with(items)
+        for url, body, delay_ms in before.messages:
+            self.send(url, body, delay_ms)
+        self.injector.count(Fault.OLDER_ITEM, len(items))
+
+    def _begin_with(self, items: list[Item]) -> None:
         self.store.load(items)
         for change in older.changes_of(items):
             self.audit.note(change)
         self.audit.settle()
         self.audit.told_before(item.key.pk for item in items if item.key.sk == keys.TASK)
-        for url, body, delay_ms in before.messages:
-            self.send(url, body, delay_ms)
-        self.injector.count(Fault.OLDER_ITEM, len(items))
 
     # What an operator does, without a fault.
 
@@ -167,7 +174,8 @@ class World:
         self.agents.append(AgentShape(agent_id, pool, ("cpu", "gpu"), 2, 0, long_lived=True))
 
     def new_policy(self) -> Policy:
-        return a_roomy_policy(self.chance) if self.roomy else a_policy(self.chance, lends=self.lends)
+        policy = a_roomy_policy(self.chance) if self.roomy else a_policy(self.chance, lends=self.lends)
+        return bringing_back(policy) if self.buries else policy
 
     def set_policy(self, policy: Policy) -> None:
         document = msgspec.json.encode(msgspec.structs.replace(policy, revision=None))

@@ -78,8 +78,8 @@ def end_dead(ports: TurnPorts, pusher: Pusher, at_hand: TaskAtHand, status: Stat
 def redrive_due(ports: TurnPorts, pool: str) -> int:
     """What the pool's policy brings back in this minute, spread over it; returns how many. The next turns take them.
 
-    Called as often as you like: each minute is taken once. A few windows of the dead are looked at, each of one more
-    than may go back; those that have used up their times are passed over, and the next minute goes on behind them.
+    Called as often as you like: each minute is taken once. A few windows of the dead are looked at; those that have
+    used up their times are passed over, and the next minute goes on behind them.
     """
     rule = ports.policies.current().pool(pool).redrive
     if rule is None:
@@ -88,13 +88,14 @@ def redrive_due(ports: TurnPorts, pool: str) -> int:
     behind = take_minute(ports.store, pool, now_ms // MINUTE_MS)
     if behind is None:
         return 0
-    moved, began, window = 0, behind, min(_WINDOW_MAX, rule.per_minute + 1)
+    moved, began = 0, behind
     for _ in range(_WINDOWS_MAX):
-        old = [one for one in graves(ports.store, pool, window, behind) if old_enough(one.died_at_ms, rule, now_ms)]
+        dead = graves(ports.store, pool, _WINDOW_MAX, behind)
+        old = [one for one in dead if old_enough(one.died_at_ms, rule, now_ms)]
         moved += _bring_back(ports, pool, old, rule, now_ms, moved)
         if moved >= rule.per_minute:
             break
-        behind = old[-1].place if len(old) == window else ""
+        behind = old[-1].place if len(old) == _WINDOW_MAX else ""
         if not behind:
             break
     if behind != began:
