@@ -10,19 +10,19 @@ import msgspec
 
 from pushlane.model.agent import AgentStatus
 from pushlane.model.endpoint import EndpointKind
-from pushlane.model.live import Connection, OpenFeed, Subscribe, Unsubscribe, Word, feed_log
+from pushlane.model.live import Connection, OpenFeed, Subscribe, feed_log
 from pushlane.model.principal import Principal, Role
 from pushlane.ports import Scalar, Update
 from pushlane.router import agent_connections
-from pushlane.router.repeating import message_of, told
+from pushlane.router.following import Following
+from pushlane.router.repeating import told
 from pushlane.state import connections, keys
 from pushlane.state.connections import Connected
 from pushlane.state.copied_log import has_all
 from pushlane.state.event_log import read_events
-from pushlane.testing.events import sqs_event
 from tests.reliability.broken import Broken
 from tests.reliability.deliveries import Deliveries
-from tests.reliability.handlers import EVENTS, RING, keyring
+from tests.reliability.handlers import EVENTS, keyring
 from tests.reliability.invocations import Invocation
 from tests.reliability.tasks import TENANTS
 from tests.reliability.world import World
@@ -92,9 +92,7 @@ class Watchers:
             self._open(watcher)
             connections.connect(world.store, self._connected(watcher))
             for log in sorted(watcher.whole):
-                body = message_of(self._wish(watcher, log, watcher.last(log)), RING).body
-                event = sqs_event(EVENTS, [(world.new_id("message"), body)])
-                self._invoke("streamer", partial(self._streamed, event))
+                self._invoke("sockets", partial(self._begin, self._wish(watcher, log, watcher.last(log))))
             self._read(watcher)
             for log in sorted(watcher.whole):
                 there = [event.sequence for event in read_events(world.store, log, limit=1_000).events]
@@ -102,8 +100,10 @@ class Watchers:
                 if there and (got != there or there[-1] != watcher.last(log)):
                     world.audit.broken(Broken.LOST, f"a watcher has {len(got)} of {len(there)} events of {log}")
 
-    def _streamed(self, event: Mapping[str, Any]) -> None:
-        self._world.streamer.handle(event)
+    def _begin(self, wish: Subscribe) -> None:
+        outside = self._world.outside
+        following = Following(outside.store, self._world.poster, outside.log)
+        told(outside.sender, EVENTS, following.begin(wish, outside.clock.now_ms()), keyring)
 
     def _act(self) -> None:
         chance = self._world.chance
@@ -162,19 +162,19 @@ class Watchers:
     def _subscribe(self, watcher: Watcher) -> None:
         if (log := self._some_log()) is not None:
             watcher.whole |= {log} - watcher.claimed
-            self._ask(watcher, self._wish(watcher, log, watcher.last(log)))
+            self._ask(self._wish(watcher, log, watcher.last(log)))
 
     def _claim(self, watcher: Watcher) -> None:
         """Somebody claims to have seen more than there is: he is told, and has no whole log any more."""
         if (log := self._some_log()) is not None:
             watcher.claimed.add(log)
             watcher.whole.discard(log)
-            self._ask(watcher, self._wish(watcher, log, _AHEAD))
+            self._ask(self._wish(watcher, log, _AHEAD))
 
     def _unsubscribe(self, watcher: Watcher) -> None:
         if (log := self._some_log()) is not None:
-            request_id = self._world.new_id("request")
-            self._ask(watcher, Unsubscribe(log=log, connection_id=watcher.connection_id, request_id=request_id))
+            store, connection_id = self._world.outside.store, watcher.connection_id
+            self._invoke("sockets", lambda: connections.unsubscribe(store, log, connection_id))
 
     def _open_feed(self, watcher: Watcher) -> None:
         store, now_ms = self._world.outside.store, self._world.clock.now_ms()
@@ -186,15 +186,15 @@ class Watchers:
 
         self._invoke("feed", work)
 
-    def _ask(self, watcher: Watcher, word: Word) -> None:
+    def _ask(self, wish: Subscribe) -> None:
         """As the sockets application does it."""
-        outside = self._world.outside
+        store, connection_id = self._world.outside.store, wish.connection.connection_id
 
         def work() -> None:
-            connections.load_connection(outside.store, watcher.connection_id)
-            connections.follows(outside.store, watcher.connection_id)
-            has_all(outside.store, word.log)  # as those who read the log do
-            told(outside.sender, EVENTS, [word], keyring)
+            connections.load_connection(store, connection_id)
+            connections.follows(store, connection_id)
+            has_all(store, wish.log)  # as those who read the log do
+            self._begin(wish)
 
         self._invoke("sockets", work)
 

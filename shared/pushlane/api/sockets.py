@@ -1,7 +1,7 @@
 """The WebSocket application: connections come and go, follow streams, and tell tasks something.
 
-It writes no subscription itself: wishes go to the streamer, in order with the events of the log that they are about.
-Commands run as the HTTP operations that they are. Every refusal is a frame with the problem document.
+A subscription is written down, and what there is is posted, before the message is answered; the streamer goes on from
+there. Commands run as the HTTP operations that they are. Every refusal is a frame with the problem document.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,9 +24,10 @@ from pushlane.api.socket_messages import (
     message_of,
 )
 from pushlane.model.errors import PushlaneError
-from pushlane.model.live import Connection, StreamKind, Subscribe, Unsubscribe, Word, log_of
+from pushlane.model.live import Connection, StreamKind, Subscribe, log_of
 from pushlane.model.principal import Principal
 from pushlane.router import agent_connections
+from pushlane.router.following import Following
 from pushlane.router.repeating import told
 from pushlane.state import connections
 from pushlane.state.connections import SUBSCRIPTIONS_MAX, Connected
@@ -38,11 +39,14 @@ Frame = dict[str, Any]
 
 
 class Sockets:
-    """Answers WebSocket events. `http` is the HTTP application, which commands are put to."""
+    """Answers WebSocket events. `http`: the HTTP application, which commands are put to; `following` begins to post."""
 
-    def __init__(self, ports: ApiPorts, http: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> None:
+    def __init__(
+        self, ports: ApiPorts, http: Callable[[Mapping[str, Any]], Mapping[str, Any]], following: Following
+    ) -> None:
         self._ports = ports
         self._http = http
+        self._following = following
 
     def handle(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
         """The answer to one event; its body, if any, goes to the connection. Raises `StoreUnavailable` only for a
@@ -99,18 +103,16 @@ class Sockets:
         tenant_id = self._owner(message, principal, request_id)
         log, connection = log_of(message.stream, message.id), connection_of(context)
         if isinstance(message, UnsubscribeMessage):
-            self._tell(Unsubscribe(log=log, connection_id=connection.connection_id, request_id=request_id))
+            connections.unsubscribe(self._ports.store, log, connection.connection_id)
             return {"type": "unsubscribed", "stream": log, "ref": message.ref}
-        subscription_id = f"{connection.connection_id}/{request_id}"
-        self._begin(
-            Subscribe(
-                log=log,
-                tenant_id=tenant_id,
-                connection=connection,
-                subscription_id=subscription_id,
-                after=message.after,
-            )
+        wish = Subscribe(
+            log=log,
+            tenant_id=tenant_id,
+            connection=connection,
+            subscription_id=f"{connection.connection_id}/{request_id}",
+            after=message.after,
         )
+        self._begin(wish)
         return None
 
     def _caller(self, context: Mapping[str, Any]) -> Principal:
@@ -132,7 +134,9 @@ class Sockets:
         if wish.log not in followed and len(followed) >= SUBSCRIPTIONS_MAX:
             detail = f"a connection follows at most {SUBSCRIPTIONS_MAX} streams: unsubscribe from one, or open another"
             raise too_many(detail, 60, "too-many-subscriptions")
-        self._tell(wish)
+        left = self._following.begin(wish, self._ports.clock.now_ms())
+        if not told(self._ports.sender, self._ports.events_queue_url or "", left, self._ports.router.keyring):
+            raise unavailable()
 
     def _owner(self, message: SubscribeMessage | UnsubscribeMessage, principal: Principal, request_id: str) -> str:
         """Whose the stream is; raises the same 404 for what is not there and for what is another's."""
@@ -158,10 +162,6 @@ class Sockets:
                 if not own or message.id not in self._ports.router.tenants.active():
                     raise unknown("tenant")
                 return message.id
-
-    def _tell(self, word: Word) -> None:
-        if not told(self._ports.sender, self._ports.events_queue_url or "", [word], self._ports.router.keyring):
-            raise unavailable()
 
     def _command(self, message: SignalMessage | CancelMessage, principal: Principal, request_id: str) -> Frame:
         """Put a command to the HTTP application, and its answer into a frame."""

@@ -64,7 +64,11 @@ class Edge(Construct):
             api_outputs(self.api, self.sockets)
 
     def _let_post(self, routing: Routing) -> None:
-        """Both who post to connections close those that are slow."""
-        roles = {"Streamer": routing.streamer.streaming.role, "Courier": self.courier.delivering.role}
+        """All who post to connections close those that are slow."""
+        roles = {
+            "Sockets": self.sockets.connecting.role,
+            "Streamer": routing.streamer.streaming.role,
+            "Courier": self.courier.delivering.role,
+        }
         for name, role in roles.items():
             self.sockets.let_manage(self, f"{name}Connections", role, "POST", "DELETE")

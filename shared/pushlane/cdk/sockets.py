@@ -1,6 +1,7 @@
 """The WebSocket API: connections that watch tasks, and connected agents.
 
-What arrives goes to one function; what is sent goes from the streamer and the courier straight to the connection.
+What arrives goes to one function, which also posts what there is when a subscription begins; what comes later is posted
+by the streamer and the courier, straight to the connection.
 """
 
 from typing import Final
@@ -24,7 +25,7 @@ from pushlane.settings.stage import StageConfig
 STAGE_NAME: Final = "live"
 _TIMEOUT_SECONDS: Final = 29  # API Gateway waits no longer
 _MEMORY_MB: Final = 512
-_CONNECTING: Final = ("dynamodb:PutItem", "dynamodb:DeleteItem")
+_CONNECTING: Final = ("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem")
 _RATE_A_SECOND: Final = 200
 _BURST: Final = 400
 
@@ -55,7 +56,7 @@ class Sockets(Construct):
             config=config,
             timeout_seconds=_TIMEOUT_SECONDS,
             memory_mb=_MEMORY_MB,
-            aws_services=(*TURN_SERVICES, "lambda", "sns"),
+            aws_services=(*TURN_SERVICES, "lambda", "sns", "apigatewaymanagementapi"),
         )
         allow_calls(self.connecting, state, channels, agent_queue_prefix)
         self.connecting.allow(*_CONNECTING, on=[state.connections.table_arn])

@@ -1,4 +1,4 @@
-"""What the streamer is told beside what happened: which log repeats another one, and who wants to follow a log.
+"""What the streamer is told beside what happened: which log repeats another one, and who has not got all of a log.
 
 Logs have names: that of a task or of a workflow is its id, that of a tenant's feed is `FEED#<tenant>`. Agents may send
 to the streamer's queue, so these words are signed as facts are, under a prefix of their own.
@@ -48,8 +48,8 @@ class Copy(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="copy", ta
     start: int = 0
 
 
-class Subscribe(Struct, frozen=True, kw_only=True, tag="subscribe", tag_field="word"):
-    """Sockets -> streamer: post this log's events after `after` to the connection, from now on."""
+class Subscribe(Struct, frozen=True, kw_only=True):
+    """A wish: post this log's events after `after` to the connection, from now on."""
 
     log: str
     tenant_id: str
@@ -58,16 +58,8 @@ class Subscribe(Struct, frozen=True, kw_only=True, tag="subscribe", tag_field="w
     after: int
 
 
-class Unsubscribe(Struct, frozen=True, kw_only=True, tag="unsubscribe", tag_field="word"):
-    """Sockets -> streamer: no more of this log to the connection. `request_id` tells one such wish from the next."""
-
-    log: str
-    connection_id: str
-    request_id: str
-
-
 class GoOn(Struct, frozen=True, kw_only=True, tag="go-on", tag_field="word"):
-    """Streamer -> itself: somebody has not got all of the log yet. `place`: who, and how far they have come."""
+    """To the streamer: somebody has not got all of the log yet. `place`: who, and how far they have come."""
 
     log: str
     place: str
@@ -81,7 +73,7 @@ class OpenFeed(Struct, frozen=True, kw_only=True, tag="open-feed", tag_field="wo
     request_id: str
 
 
-Word = Copy | Subscribe | Unsubscribe | OpenFeed | GoOn
+Word = Copy | OpenFeed | GoOn
 
 
 class SignedWord(Struct, frozen=True, kw_only=True):

@@ -1,8 +1,9 @@
 """Those who follow a log live: from where each of them is, everything that there is, frame by frame, in order.
 
 A cursor moves after its frame was handed on, so whoever dies in between posts the frame again: a receiver drops what
-it has (`sequence` <= its last) and never misses any. Who is gone, or takes no more, is forgotten, and comes back by
-subscribing after the last sequence that it has.
+it has (`sequence` <= its last) and never misses any. So may two post to one follower at once, the streamer and whoever
+begins the subscription: each frame begins right behind the cursor that was read. Who is gone, or takes no more, is
+forgotten, and comes back by subscribing after the last sequence that it has.
 """
 
 from collections import Counter
@@ -14,7 +15,7 @@ from msgspec import Struct
 
 from pushlane.model.errors import StoreUnavailable
 from pushlane.model.ids import digest
-from pushlane.model.live import Connection, GoOn, Subscribe
+from pushlane.model.live import Connection, GoOn, Subscribe, is_feed
 from pushlane.model.timeline import LoggedEvent
 from pushlane.ports import CancelReason, Frame, ItemStore, Posted, Poster, TransactionCancelled
 from pushlane.router.snapshots import snapshot_of
@@ -27,6 +28,7 @@ from pushlane.state.items import to_json
 FRAME_BYTES_MAX: Final = 120_000
 FRAME_EVENTS_MAX: Final = 100
 ROUNDS_MAX: Final = 20
+BEGIN_TRIES_MAX: Final = 3
 
 
 Fresh = Mapping[str, Sequence[LoggedEvent]]
@@ -42,7 +44,7 @@ class _Next(Struct, frozen=True, kw_only=True):
 
 
 class Following:
-    """Posts to subscriptions, by the streamer alone. `each_of` reads who follows several logs."""
+    """Begins subscriptions and posts to them. `each_of` reads who follows several logs."""
 
     def __init__(self, store: ItemStore, poster: Poster, log: Callable[..., None], each_of: EachOf = map) -> None:
         self._store = store
@@ -50,34 +52,50 @@ class Following:
         self._poster = poster
         self._log = log
 
-    def begin(self, wish: Subscribe, now_ms: int) -> None:
-        """Write a subscription down and greet its connection. One that was begun before goes on from where it is; for a
-        connection that is closed by now nothing is done. Raises `StoreUnavailable`.
+    def begin(self, wish: Subscribe, now_ms: int) -> list[GoOn]:
+        """Write a subscription down, greet its connection and post what there is; returns what is left to do when that
+        is more than one call should do. One that was begun before goes on from where it is; for a connection that is
+        closed by now nothing is done. Raises `StoreUnavailable`.
         """
+        if is_feed(wish.log):
+            connections.open_feed(self._store, wish.tenant_id, now_ms)
+        begun = self._begun(wish, now_ms)
+        if begun is None:
+            self._log("not-subscribed", stream=wish.log, reason="the connection is closed")
+            return []
+        greeting = {"type": "subscribed", "stream": wish.log, "after": wish.after}
+        answers = self._poster.post([Frame(wish.connection, msgspec.json.encode(greeting))])
+        self._answered([wish.connection], answers)
+        # The log is looked at now that the subscription is there: whoever appends from now on sees it.
+        return self._serve([begun], {}, Counter()) if answers[0] is Posted.DELIVERED else []
+
+    def _begun(self, wish: Subscribe, now_ms: int) -> Subscription | None:
+        """The subscription as it is stored; None when the connection is closed."""
         found = connections.load_subscription(self._store, wish.log, wish.connection.connection_id)
-        if found is None or found.subscription_id != wish.subscription_id:
-            begun = Subscription(
-                log=wish.log, connection=wish.connection, subscription_id=wish.subscription_id, cursor=wish.after
-            )
-            operations = connections.subscribe_writes(begun, now_ms)
+        if found is not None and found.subscription_id == wish.subscription_id:
+            return found
+        begun = Subscription(
+            log=wish.log, connection=wish.connection, subscription_id=wish.subscription_id, cursor=wish.after
+        )
+        operations = connections.subscribe_writes(begun, now_ms)
+        for _ in range(BEGIN_TRIES_MAX):
             try:
                 self._store.transact(operations, digest(wish.subscription_id, to_json(operations)))
             except TransactionCancelled as cancelled:
-                if all(one.reason is not CancelReason.CONDITION for one in cancelled.cancelled):
-                    raise StoreUnavailable(
-                        f"a subscription to {wish.log} met another write: it comes again"
-                    ) from cancelled
-                self._log("not-subscribed", stream=wish.log, reason="the connection is closed")
-                return
-        greeting = {"type": "subscribed", "stream": wish.log, "after": wish.after}
-        self._answered([wish.connection], self._poster.post([Frame(wish.connection, msgspec.json.encode(greeting))]))
+                if any(one.reason is CancelReason.CONDITION for one in cancelled.cancelled):
+                    return None
+            else:
+                return begun
+        raise StoreUnavailable(f"a subscription to {wish.log} met other writes every time: ask again")
 
     def serve(self, logs: Iterable[str], fresh: Fresh, counts: Counter[str]) -> list[GoOn]:
         """Post to everybody who follows one of these logs what they have not got; returns what is left to do when
         that is more than one call should do. `fresh`: what logs have just got, which need not be read again. Raises
         `StoreUnavailable`.
         """
-        waiting = connections.subscriptions_of(self._store, sorted(set(logs)), self._each_of)
+        return self._serve(connections.subscriptions_of(self._store, sorted(set(logs)), self._each_of), fresh, counts)
+
+    def _serve(self, waiting: Sequence[Subscription], fresh: Fresh, counts: Counter[str]) -> list[GoOn]:
         for _ in range(ROUNDS_MAX):
             due = self._frames(waiting, fresh)
             if not due:

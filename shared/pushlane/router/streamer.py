@@ -1,5 +1,5 @@
 """The streamer: what agents emit and the facts of tasks -> the numbered event log of each task, and to those who follow
-it. Nothing else numbers, and nothing else posts.
+it. Nothing else numbers.
 
 Agents may send to its queue, so nothing there is believed unproven: an emit carries its attempt's reservation token, a
 fact and a word of the platform's a signature. What proves nothing is dropped and counted: it would be as wrong the
@@ -15,7 +15,7 @@ from msgspec import Struct
 from pushlane.model.errors import StoreUnavailable
 from pushlane.model.events import FactName
 from pushlane.model.keyring import KeyRing
-from pushlane.model.live import Copy, GoOn, OpenFeed, Subscribe, Unsubscribe, Word, is_feed
+from pushlane.model.live import Copy, GoOn, OpenFeed, Word
 from pushlane.ports import Clock, InvalidRequest, ItemStore, MessageSender, Poster
 from pushlane.router import appending, repeating
 from pushlane.router.appending import APPENDS_MAX, LogPorts
@@ -54,15 +54,12 @@ class _Arrived(Struct, frozen=True):
     said: Said | Word
 
 
-Wish = Subscribe | Unsubscribe | OpenFeed
-
-
 class _OfLog(Struct, frozen=True, kw_only=True):
     """The messages of a batch that are about one log, by what is to be done."""
 
     said: list[Said] = []
     copies: list[Copy] = []
-    wishes: list[Wish] = []
+    feeds: list[OpenFeed] = []
     message_ids: list[str] = []
 
 
@@ -168,22 +165,9 @@ class Streamer:
                 self._ports.log("refused", stream=log, source=one.source, code="another-tenant")
             words += read.unfinished
             followed += [Followed(log, read.head, own=False)] if read.head is not None else []
-        if self._following is not None:
-            for wish in of_log.wishes:
-                self._fulfil(wish, self._following)
+        for feed in of_log.feeds if self._following is not None else ():
+            connections.open_feed(self._ports.store, feed.tenant_id, self._ports.clock.now_ms())
         return followed
-
-    def _fulfil(self, wish: Wish, following: Following) -> None:
-        store, now_ms = self._ports.store, self._ports.clock.now_ms()
-        match wish:
-            case Unsubscribe():
-                connections.unsubscribe(store, wish.log, wish.connection_id)
-            case OpenFeed():
-                connections.open_feed(store, wish.tenant_id, now_ms)
-            case Subscribe():
-                if is_feed(wish.log):
-                    connections.open_feed(store, wish.tenant_id, now_ms)
-                following.begin(wish, now_ms)
 
     def _tell_on(self, appended: Sequence[Followed], words: Sequence[Word]) -> set[str]:
         """Tell the followers of these logs; the logs whose messages have to come again, because that failed."""
@@ -228,14 +212,14 @@ class Streamer:
 def _sort_in(by_log: dict[str, _OfLog], arrived: _Arrived) -> None:
     said = arrived.said
     log = said.task_id if isinstance(said, Said) else said.log
-    of_log = by_log.setdefault(log, _OfLog(said=[], copies=[], wishes=[], message_ids=[]))
+    of_log = by_log.setdefault(log, _OfLog(said=[], copies=[], feeds=[], message_ids=[]))
     of_log.message_ids.append(arrived.message_id)
     match said:
         case Said():
             of_log.said.append(said)
         case Copy():
             of_log.copies.append(said)
-        case Subscribe() | Unsubscribe() | OpenFeed():
-            of_log.wishes.append(said)
+        case OpenFeed():
+            of_log.feeds.append(said)
         case GoOn():
             pass  # to be looked at is all that it asks for

@@ -5,10 +5,12 @@ from functools import cache
 from pushlane.api import tasks
 from pushlane.api.app import Api
 from pushlane.api.sockets import Sockets
+from pushlane.router.following import Following
 from pushlane.settings.edge import SocketsSettings
 from pushlane.settings.environment import load
 from pushlane.wiring.api import api_ports
 from pushlane.wiring.logs import structured_log
+from pushlane.wiring.posting import poster
 from pushlane.wiring.process import environ
 
 
@@ -17,4 +19,5 @@ def build_sockets() -> Sockets:
     """The WebSocket application of this process, from its environment."""
     settings = load(SocketsSettings, environ())
     ports = api_ports(settings, structured_log("sockets"))
-    return Sockets(ports, Api(ports, tasks.OPERATIONS).handle)
+    following = Following(ports.store, poster(), ports.log)
+    return Sockets(ports, Api(ports, tasks.OPERATIONS).handle, following)

@@ -9,6 +9,7 @@ from pushlane.agent import TaskContext, agent
 from pushlane.api.caller import context_of
 from pushlane.api.sockets import Sockets
 from pushlane.model.principal import Principal
+from pushlane.router.following import Following
 from pushlane.testing import InMemoryDispatcher
 from pushlane.testing.api import InMemoryApi
 
@@ -30,8 +31,9 @@ class SocketWorld:
         self.dispatcher = InMemoryDispatcher(tenants=("atlas", "birch"))
         self.dispatcher.register(talkative, agent_id="one", slots=2)
         self.api = InMemoryApi(self.dispatcher)
-        self.sockets = Sockets(self.api.ports, self.api.app.handle)
         self.poster = self.dispatcher.event_logs.poster
+        following = Following(self.dispatcher.store, self.poster, self.dispatcher.log)
+        self.sockets = Sockets(self.api.ports, self.api.app.handle, following)
         self._ids = 0
 
     def connect(self, principal: Principal | None, name: str = "c1") -> int:

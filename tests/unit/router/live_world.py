@@ -1,6 +1,7 @@
 """Logs that are followed, in memory: a streamer that may die at any call, its FIFO queue, and clients that watch."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from random import Random
 from typing import Any
 
@@ -9,6 +10,7 @@ import msgspec
 from pushlane.inmemory import InMemoryItemStore, InMemoryPoster, InMemorySender, ManualClock
 from pushlane.model import token
 from pushlane.model.emitted import Emitted
+from pushlane.model.errors import StoreUnavailable
 from pushlane.model.events import Fact, FactData, FactMetadata, FactName
 from pushlane.model.ids import digest
 from pushlane.model.keyring import ring_of
@@ -18,7 +20,6 @@ from pushlane.model.live import (
     OpenFeed,
     SignedWord,
     Subscribe,
-    Unsubscribe,
     Word,
     check_word,
     feed_log,
@@ -27,6 +28,7 @@ from pushlane.model.principal import Principal, Role
 from pushlane.model.task import ParentTask, Status
 from pushlane.model.timeline import LoggedEvent
 from pushlane.ports import Cancelled, CancelReason, Frame, Message, Posted, Put, TransactionCancelled, Write
+from pushlane.router.following import Following
 from pushlane.router.lifecycle import timeline_messages
 from pushlane.router.repeating import message_of
 from pushlane.router.streamer import Streamer, StreamerPorts
@@ -138,7 +140,7 @@ class LiveWorld:
                 events_queue_url=EVENTS,
                 retention_seconds=3_600,
                 back_off=lambda _tried: None,
-                log=lambda event, **fields: self.logged.append((event, fields)),
+                log=self._log,
                 measure=lambda _counts: None,
                 poster=self.poster,
             )
@@ -200,18 +202,26 @@ class LiveWorld:
         )
 
     def subscribe(self, client: Client, log: str) -> None:
-        """As the sockets application does it."""
-        wish = Subscribe(
+        with suppress(Crashed, StoreUnavailable):  # the client hears nothing, or has begun without knowing it
+            self.begin(self.wish(client, log))
+
+    def wish(self, client: Client, log: str) -> Subscribe:
+        return Subscribe(
             log=log,
             tenant_id=TENANT,
             connection=connection(client),
             subscription_id=self._id("subscription"),
             after=client.last(log),
         )
-        self.word(wish)
+
+    def begin(self, wish: Subscribe) -> None:
+        """As the sockets application does it."""
+        for left in Following(self.store, self.poster, self._log).begin(wish, NOW):
+            self.word(left)
 
     def unsubscribe(self, client: Client, log: str) -> None:
-        self.word(Unsubscribe(log=log, connection_id=client.connection_id, request_id=self._id("request")))
+        with suppress(Crashed):
+            connections.unsubscribe(self.store, log, client.connection_id)
 
     def word_of_feed(self) -> None:
         """Somebody reads the tenant's feed."""
@@ -294,6 +304,9 @@ class LiveWorld:
         nudges = [one for one in self.queue if _is_copy(one)]
         self.random.shuffle(nudges)
         return ([one for one in batch if not _is_copy(one)] + nudges)[:10]
+
+    def _log(self, event: str, **fields: Any) -> None:
+        self.logged.append((event, fields))
 
     def _collect(self) -> None:
         self.queue += self.sender.drain(EVENTS)

@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from pushlane.model.errors import StoreUnavailable
 from pushlane.model.events import FactName
 from pushlane.model.live import Copy
 from pushlane.model.task import Status
@@ -140,32 +141,43 @@ def test_a_subscription_of_a_closed_connection_is_nothing() -> None:
     assert world.store.items(Table.CONNECTIONS) == []
 
 
-def test_a_subscription_that_meets_another_write_comes_again() -> None:
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_subscription_that_meets_another_write_is_tried_again(times: int) -> None:
     world = LiveWorld()
     world.accept("t-one")
     client = Client("watcher")
     world.connect(client)
     world.settle()
+    world.chance.conflicts = times
     world.subscribe(client, "t-one")
-    world.chance.conflicts = 1
-    world.deliver()
-    assert len(world.queue) == 1
-    world.settle()
     world.read(client)
     assert client.last("t-one") == 1
 
 
-def test_a_subscription_that_is_delivered_again_goes_on_from_where_it_is() -> None:
+def test_a_subscription_that_meets_other_writes_every_time_is_to_be_asked_for_again() -> None:
     world = LiveWorld()
     world.accept("t-one")
     client = Client("watcher")
     world.connect(client)
     world.settle()
+    world.chance.conflicts = 3
+    with pytest.raises(StoreUnavailable, match="ask again"):
+        world.begin(world.wish(client, "t-one"))
+    assert world.poster.take(client.connection_id) == []
     world.subscribe(client, "t-one")
-    (wish,) = world.queue
+    world.read(client)
+    assert client.last("t-one") == 1
+
+
+def test_a_subscription_that_is_asked_for_again_goes_on_from_where_it_is() -> None:
+    world = LiveWorld()
+    world.accept("t-one")
+    client = Client("watcher")
+    world.connect(client)
     world.settle()
-    world.queue.append(wish)
-    world.settle()
+    wish = world.wish(client, "t-one")
+    world.begin(wish)
+    world.begin(wish)
     kinds = [msgspec.json.decode(body)["type"] for body in world.poster.take(client.connection_id)]
     assert kinds == ["subscribed", "events", "subscribed"]
 
