@@ -41,9 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--no-sabotage", action="store_true", help="leave the sabotaged copies out")
     parser.add_argument("--partly", action="store_true", help="a short run: only what is broken fails it")
-    parser.add_argument(
-        "--remember", action="store_true", help="keep which seed catches each defect"
-    )
+    parser.add_argument("--remember", action="store_true", help="keep which seed catches each defect")
     parser.add_argument("--only", help="sabotage: only defects whose name contains this")
     parser.add_argument("--out", type=Path, default=Path("build/reliability/report.json"))
     parser.add_argument("--part", help=argparse.SUPPRESS)
