@@ -15,6 +15,7 @@ from pushlane.client.event_log import EventLog
 from pushlane.local.context import LOCAL_CONTEXT
 from pushlane.model.access_key import AccessKey, KeyKind, api_key_text, secret_digest
 from pushlane.model.principal import Role
+from pushlane.model.task import DEFAULT_POOL
 from pushlane.model.timeline import LoggedEvent
 from pushlane.state.access_keys import add_key
 from tests.e2e.conftest import Deployed, deployment_of
@@ -42,7 +43,7 @@ class ApiDeployed:
 
     def submit(self, payload: dict[str, Any], **order: Any) -> str:
         """The id of a new chaos task."""
-        answer = self.http.post("/v1/tasks", json={"task_type": "chaos", "payload": payload, **order})
+        answer = self.http.post("/v1/tasks", json={"task_type": "chaos", **order, "payload": payload})
         assert answer.status_code == 202, answer.text
         task_id: str = answer.json()["task_id"]
         return task_id
@@ -71,8 +72,8 @@ class ApiDeployed:
         )
 
 
-def new_key(deployed: Deployed, tenant_id: str | None, role: Role = Role.PRODUCER) -> str:
-    """A new API key, as its holder has it."""
+def new_key(deployed: Deployed, tenant_id: str | None, role: Role = Role.PRODUCER, agent_id: str | None = None) -> str:
+    """A new API key, as its holder has it; an agent's is of the default pool."""
     key_id, secret = secrets.token_hex(8), secrets.token_hex(32)
     key = AccessKey(
         key_id=key_id,
@@ -81,6 +82,8 @@ def new_key(deployed: Deployed, tenant_id: str | None, role: Role = Role.PRODUCE
         tenant_id=tenant_id,
         secret_digest=secret_digest(secret),
         created_at_ms=time.time_ns() // 1_000_000,
+        pool=None if agent_id is None else DEFAULT_POOL,
+        agent_id=agent_id,
     )
     add_key(deployed.store, key)
     return api_key_text(key_id, secret)

@@ -83,7 +83,7 @@ def _of_the_edge() -> dict[tuple[str, str], str]:
         found["AwsSolutions-APIG4", f"{http}/{route}/Resource"] = _PUBLIC
     for route in ("$default", "$disconnect"):
         found["AwsSolutions-APIG4", f"{sockets}/Api/{route}-Route/Resource"] = _CONNECTED
-    for name, method in itertools.product(("Streamer", "Courier"), ("POST", "DELETE")):
+    for name, method in itertools.product(("Sockets", "Streamer", "Courier"), ("POST", "DELETE")):
         connections = f"arn:<AWS::Partition>:execute-api:{account}:<EdgeSocketsApi<...>>/live/{method}/@connections/*"
         found[f"AwsSolutions-IAM5[Resource::{connections}]", f"{_EDGE}/{name}Connections/Resource"] = _CONNECTIONS
     schedules = f"arn:<AWS::Partition>:scheduler:{account}:schedule/PushlaneProdApi-Edge-Api-Schedules-Group-<...>/*"

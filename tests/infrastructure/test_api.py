@@ -48,7 +48,7 @@ def test_every_route_asks_who_calls_but_the_public_ones(prod: Templates) -> None
 def test_every_operation_has_a_route(prod: Templates) -> None:
     methods = {key.split()[0] for key in routes(prod, HTTP) if key.endswith("/v1/{proxy+}")}
     for operation in OPERATIONS:
-        assert operation.path.startswith("/v1/"), operation.operation_id
+        assert operation.path.startswith("/v1/") or operation.public, operation.operation_id
         assert operation.method in methods, operation.operation_id
 
 
@@ -97,7 +97,7 @@ def test_the_authorizer_reads_the_configuration_and_the_keys_and_nothing_else(pr
     assert own(prod, "AuthorizerFunction") == reads | {("secretsmanager:GetSecretValue", "StateSigningSecret")}
 
 
-def test_connections_are_posted_to_by_who_streams_or_delivers_and_by_nobody_else(prod: Templates) -> None:
+def test_connections_are_posted_to_by_who_greets_streams_or_delivers_and_by_nobody_else(prod: Templates) -> None:
     managing = {
         name: {
             on.rpartition("/live/")[2] for action, on in own(prod, name) if action == "execute-api:ManageConnections"
@@ -105,4 +105,5 @@ def test_connections_are_posted_to_by_who_streams_or_delivers_and_by_nobody_else
         for name in SETTINGS
     }
     post = {"POST/@connections/*", "DELETE/@connections/*"}
-    assert {name: on for name, on in managing.items() if on} == {"StreamerFunction": post, "CourierFunction": post}
+    posting = ("SocketsFunction", "StreamerFunction", "CourierFunction")
+    assert {name: on for name, on in managing.items() if on} == dict.fromkeys(posting, post)
