@@ -62,13 +62,14 @@ sim: setup ## Compare the scheduler with others on simulated worlds (build/sim; 
 reliability: setup ## Deterministic simulation of the real handlers, full of faults; sabotaged copies (10 minutes)
 	$(RUN) python -m tests.reliability $(RELIABILITY)
 
-bench: setup ## Whole turns over pools with up to a million parked tasks: reads, writes, time (4 minutes)
-	$(RUN) python -m bench.turn_scaling
+# BENCH="--quick" to work on the bench itself; `python -m bench.turn_scaling`: turns over up to a million parked tasks.
+bench: setup ## Pushlane beside its floor, polling fleets and a bare queue: pickup, isolation, units, dollars (20 minutes)
+	$(RUN) python -m bench $(BENCH)
 
 lock: setup ## Recompile the lock files
 	$(RUN) python tools/lock.py
 
-schemas: setup ## Rewrite docs/events and docs/policy.schema.json from the types
+schemas: setup ## Rewrite what is generated below docs/ from the code
 	$(RUN) python tools/schemas.py
 
 format: setup ## Format the code and apply safe lint fixes

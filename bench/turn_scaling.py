@@ -1,4 +1,4 @@
-"""How a whole turn (load, plan, commit, push) scales with what waits: `make bench`.
+"""How a whole turn (load, plan, commit, push) scales with what waits: `python -m bench.turn_scaling`.
 
 For each number of parked tasks and tenants a pool is filled, and turns run on it: ten completions that hand on their
 slots, ten arrivals that have to wait, one completion. What passes through the store is counted, and must not exceed

@@ -12,6 +12,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from bench import behind_commit
 from bench.pool_at_rest import Crowd
 from bench.turns import CrowdedPool
 from pushlane.inmemory.limits import item_bytes
@@ -129,7 +130,7 @@ def measure(batch: int) -> Measured:
 def tables() -> str:
     """The generated part of the page."""
     measured = {batch: measure(batch) for batch in BATCHES}
-    return "\n\n".join((_operations_table(measured), _ceiling_table(measured)))
+    return "\n\n".join((_operations_table(measured), _ceiling_table(measured), behind_commit.table()))
 
 
 def _operations_table(measured: Mapping[int, Measured]) -> str:

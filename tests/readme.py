@@ -33,6 +33,7 @@ EXECUTED: Final = {
     "npx cdk synth --quiet -c stage=dev": "tests/long/test_readme.py",
     "npx cdk bootstrap": "tests/long/test_readme.py, against the embedded AWS",
     "npx cdk deploy --all -c stage=dev": "tests/long/test_readme.py, against the embedded AWS at stage local",
+    "make bench": "tests/unit/bench; whole by hand, it takes twenty minutes",
     "make test": "the caller",
 }
 

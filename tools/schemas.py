@@ -1,5 +1,5 @@
-"""Generate `docs/events/*.json`, `docs/policy.schema.json`, `docs/openapi.json` and `docs/state-machine.md` from the
-code; `--check` fails when they are stale.
+"""Generate `docs/events/*.json`, `docs/policy.schema.json`, `docs/openapi.json`, `docs/state-machine.md`,
+`docs/reference/*.md` and `docs/decisions/README.md` from the code and the pages; `--check` fails when they are stale.
 """
 
 import argparse
@@ -115,6 +115,7 @@ def _transitions() -> str:
 def generated() -> dict[Path, str]:
     """Every generated file and what it should hold."""
     files = {ROOT / "docs" / "events" / f"{name}.json": schema(event) for name, event in EVENTS.items()}
+    files |= {ROOT / "docs" / name: text for name, text in _reference().items()}
     return files | {
         ROOT / "docs" / "policy.schema.json": policy_schema(),
         ROOT / "docs" / "state-machine.md": state_machine(),
@@ -122,17 +123,25 @@ def generated() -> dict[Path, str]:
     }
 
 
+def _reference() -> dict[str, str]:
+    sys.path.insert(0, str(ROOT))  # run as a script, Python looks beside this file only
+    from tools.reference import pages
+
+    return pages()
+
+
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a file is stale")
     check = parser.parse_args(argv).check
-    stale = [path for path, text in generated().items() if not path.exists() or path.read_text() != text]
+    wanted = generated()
+    stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
     if check and stale:
         print("stale, run `make schemas`: " + ", ".join(str(path.relative_to(ROOT)) for path in stale))
         return 1
     for path in stale:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(generated()[path])
+        path.write_text(wanted[path])
     return 0
 
 

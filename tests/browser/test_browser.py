@@ -9,8 +9,6 @@ import pytest
 from playwright.sync_api import Browser
 from websockets.sync.server import ServerConnection, serve
 
-from tools.browser import headless_browser
-
 pytestmark = pytest.mark.xdist_group("browser")  # a browser is expensive to start
 
 HOST = "127.0.0.1"
@@ -72,12 +70,6 @@ def running(server: ThreadingHTTPServer) -> Iterator[str]:
 def echo(connection: ServerConnection) -> None:
     for message in connection:
         connection.send(message)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with headless_browser() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ import httpx
 
 from pushlane.client.event_log import EventLog
 from pushlane.local.context import LOCAL_CONTEXT
+from pushlane.local.deploy import ContextValue
 from pushlane.model.access_key import AccessKey, KeyKind, api_key_text, secret_digest
 from pushlane.model.principal import Role
 from pushlane.model.task import DEFAULT_POOL
@@ -90,11 +91,11 @@ def new_key(deployed: Deployed, tenant_id: str | None, role: Role = Role.PRODUCE
 
 
 @contextmanager
-def deployed_api(work_dir: Path) -> Iterator[ApiDeployed]:
+def deployed_api(work_dir: Path, **context: ContextValue) -> Iterator[ApiDeployed]:
     """A deployment for the length of a block, its logs and outputs in `work_dir`; or the one at `AWS_ENDPOINT_URL`, as
-    `pushlane up --api` leaves it.
+    `pushlane up --api` leaves it. `context`: further flags of the CDK app.
     """
-    with deployment_of(work_dir, {**LOCAL_CONTEXT, "api": True}) as deployed, _callable(deployed) as found:
+    with deployment_of(work_dir, {**LOCAL_CONTEXT, "api": True, **context}) as deployed, _callable(deployed) as found:
         yield found
 
 

@@ -18,7 +18,7 @@ import pytest
 from pushlane.aws.dynamodb import DynamoItemStore
 from pushlane.client import AwsClients, Client, Installation
 from pushlane.client.tenants import add_tenant
-from pushlane.local.deploy import CdkApp, deploy
+from pushlane.local.deploy import CdkApp, ContextValue, deploy
 from pushlane.local.launcher import embedded_aws
 from pushlane.local.sessions import session_for
 from pushlane.ports import Item, Table
@@ -111,7 +111,7 @@ def deployed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 @contextmanager
-def deployment_of(work_dir: Path, context: Mapping[str, bool] | None = None) -> Iterator[Deployed]:
+def deployment_of(work_dir: Path, context: Mapping[str, ContextValue] | None = None) -> Iterator[Deployed]:
     """The Pushlane at `AWS_ENDPOINT_URL`, or one that stands for as long as the block."""
     endpoint_url = os.environ.get("AWS_ENDPOINT_URL")
     if endpoint_url:

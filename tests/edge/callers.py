@@ -76,8 +76,12 @@ class World:
                 return Place(path={"schedule_id": self._made(tenant_id, "/v1/schedules", SCHEDULE)["schedule_id"]})
             case Subject.HOOK:
                 return self._hook(tenant_id)
+            case Subject.POOL:
+                return Place(path={"pool": "default"})
             case Subject.TENANT:
                 return Place(path={"tenant_id": BIRCH})
+            case Subject.FILE:
+                return Place(path={"file": "console.css"})
             case Subject.AGENT | Subject.PULLER:
                 return self._agent()
             case Subject.DISPATCHED | Subject.STARTED:

@@ -43,6 +43,8 @@ class Subject(StrEnum):
     DISPATCHED = "dispatched"
     STARTED = "started"
     TENANT = "tenant"
+    POOL = "pool"
+    FILE = "file"
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -105,6 +107,7 @@ MATRIX: Final[Mapping[str, Row]] = {
     "getTask": _of_id(P, S.TASK, 200),
     "cancelTask": _of_id(P, S.TASK, 200),
     "explainTask": _of_id(P, S.TASK, 200),
+    "getTaskTrace": _of_id(P, S.TASK, 200),
     "getTaskResult": _of_id(P, S.DONE, 200),
     "signalTask": _of_id(P, S.TASK, 202, body={"name": "answer"}),
     "submitWorkflow": _of_tenant(P, 202, body=WORKFLOW),
@@ -163,11 +166,29 @@ MATRIX: Final[Mapping[str, Row]] = {
     # No admin belongs to a tenant: whoever does has another role.
     "listTenants": _of_installation(ADMIN, 200),
     "addTenant": _of_installation(ADMIN, 201, body={"tenant_id": "cedar"}),
+    "eraseTenant": _row(ADMIN, S.TENANT, 202, 403, 404, 404, installation=True),
     "changeTenant": _row(ADMIN, S.TENANT, 200, 403, 404, 404, body={"status": "suspended"}, installation=True),
     "getPolicy": _of_installation(OP, 200),
     "setPolicy": _of_installation(ADMIN, 200, body={}, headers={"if-match": '"0"'}),
     "listResources": _of_installation(OP, 200),
     "listPools": _of_installation(OP, 200),
+    "getMeasures": _of_tenant(P, 200),
+    "getPoolSamples": _row(OP, S.POOL, 200, 403, 404, 404, installation=True),
+    "getLive": _of_installation(OP, 200),
+    # Whoever is let in at all may ask who it is: no role is wrong.
+    "getCaller": Row(
+        role=P,
+        subject=S.NOTHING,
+        expected={**_of_tenant(P, 200).expected, Column.WRONG_ROLE: 200},
+    ),
+    "getConsole": _public(
+        S.NOTHING, own=200, other_tenant=200, unknown=200, malformed=200, expired=200, revoked=200, wrong_role=200,
+        no_credential=200,
+    ),
+    "getConsoleFile": _public(
+        S.FILE, own=200, other_tenant=200, unknown=404, malformed=404, expired=200, revoked=200, wrong_role=200,
+        no_credential=200,
+    ),
     "getOpenApi": _public(
         S.NOTHING, own=200, other_tenant=200, unknown=200, malformed=200, expired=200, revoked=200, wrong_role=200,
         no_credential=200,

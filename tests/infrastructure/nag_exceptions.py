@@ -16,7 +16,9 @@ _AGENT_QUEUES: Final = "Agents are added by later stacks; the prefix of the name
 _VERSIONS: Final = "The grant of EventBridge Scheduler covers the versions of exactly this one function."
 _CLAIMS: Final = "Claims are objects named by digest; their prefix is all that a function may touch."
 
-_PUBLIC: Final = "The document of the API is anybody's; a hook proves itself by the signature of its body."
+_PUBLIC: Final = (
+    "The API's document and the console's page are anybody's; a hook proves itself by its body's signature."
+)
 _CONNECTED: Final = "A WebSocket route can be authorized at $connect alone, and there it is."
 _SOCKET_LOG: Final = "WebSocket access logs need a role of the whole account; the function logs who connects."
 _CONNECTIONS: Final = "Connections come and go; the right is to those of this one API."
@@ -79,7 +81,7 @@ def _of_the_edge() -> dict[tuple[str, str], str]:
     http, sockets = f"{_EDGE}/Api/Http/Api", f"{_EDGE}/Sockets"
     account = "<AWS::Region>:<AWS::AccountId>"
     found = {("AwsSolutions-APIG1", f"{sockets}/Stage/Resource"): _SOCKET_LOG}
-    for route in ("GET--v1--openapi.json", "POST--v1--hooks--{hook_id}"):
+    for route in ("GET--v1--openapi.json", "GET--console", "GET--console--{file}", "POST--v1--hooks--{hook_id}"):
         found["AwsSolutions-APIG4", f"{http}/{route}/Resource"] = _PUBLIC
     for route in ("$default", "$disconnect"):
         found["AwsSolutions-APIG4", f"{sockets}/Api/{route}-Route/Resource"] = _CONNECTED

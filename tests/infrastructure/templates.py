@@ -43,7 +43,11 @@ class Templates:
         return one
 
     def target(self, value: Any, stack: str) -> Resource:
-        """The resource that a Ref, GetAtt or cross-stack import in `stack` points to."""
+        """The resource that a Ref, GetAtt, cross-stack import or weak reference in `stack` points to."""
+        if "Fn::GetStackOutput" in value:
+            owner = value["Fn::GetStackOutput"]["StackName"]
+            output = self.stacks[owner]["Outputs"][value["Fn::GetStackOutput"]["OutputName"]]
+            return self.target(output["Value"], owner)
         if "Fn::ImportValue" in value:
             export = value["Fn::ImportValue"]
             owner = next(name for name in self.stacks if export.startswith(f"{name}:"))

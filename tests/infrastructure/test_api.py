@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from pushlane.api.catalogue import OPERATIONS
+from pushlane.cdk.http_api import REQUEST_HEADERS, RESPONSE_HEADERS
+from pushlane.local.browsers import CORS as LOCAL_CORS
 from tests.infrastructure.templates import Resource, Templates
 from tests.infrastructure.test_functions import SETTINGS, own
 
@@ -90,6 +92,16 @@ def test_the_access_log_names_the_caller_and_holds_no_credential(prod: Templates
 def test_only_pages_that_were_named_may_call(prod: Templates) -> None:
     for one in prod.resources(f"{KIND}Api"):
         assert "CorsConfiguration" not in one.properties
+
+
+def test_pages_elsewhere_may_send_what_operations_read() -> None:
+    """By name: a wildcard does not stand for `authorization`. A browser sends the ETag that it has by itself."""
+    read = {name for one in OPERATIONS for name in one.headers} - {"if-none-match"}
+    assert read <= set(REQUEST_HEADERS)
+    assert {"authorization", "traceparent", "if-match", "pushlane-reservation"} <= set(REQUEST_HEADERS)
+    assert {"etag", "location", "retry-after"} <= set(RESPONSE_HEADERS)
+    assert set(REQUEST_HEADERS) == set(LOCAL_CORS["AllowHeaders"])
+    assert set(RESPONSE_HEADERS) == set(LOCAL_CORS["ExposeHeaders"])
 
 
 def test_the_authorizer_reads_the_configuration_and_the_keys_and_nothing_else(prod: Templates) -> None:

@@ -59,6 +59,13 @@ def test_one_stack_holds_everything(foreign: Templates) -> None:
     assert {*ours, "translator.handler"} <= handlers
 
 
+@pytest.mark.parametrize("handler", ["lambdas.router.handler.handler", "translator.handler"])
+def test_roles_carry_the_stage_by_which_bound_doors_know_them(foreign: Templates, handler: str) -> None:
+    functions = foreign.resources("AWS::Lambda::Function")
+    [function] = [one for one in functions if one.properties["Handler"] == handler]
+    assert {"Key": "pushlane:stage", "Value": "dev"} in foreign.role_of(function).properties["Tags"]
+
+
 def test_the_agent_is_registered_in_its_pool(foreign: Templates) -> None:
     registration = foreign.only("Custom::PushlaneAgent").properties
     assert (registration["AgentId"], registration["Pool"]) == ("translator.v2", "language")

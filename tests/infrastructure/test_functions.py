@@ -167,6 +167,7 @@ def test_a_turn_may_read_and_write_the_state_and_push(prod: Templates, name: str
         expected |= {("sqs:SendMessage", "RoutingRouterStreamDeadLetters")}
     else:
         expected |= {("sqs:SendMessage", "RoutingSweepScheduleDeadLetters"), ("dynamodb:DeleteItem", "StateConfig")}
+        expected |= {("dynamodb:PutItem", "StateMeasures")}  # a sample of each pool
     granted = own(prod, name)
     settling = {one for one in granted if one[0].startswith(("scheduler:", "iam:PassRole"))}
     assert granted - settling == expected
@@ -183,6 +184,7 @@ def test_the_lifecycle_may_publish_and_put_aside_and_reads_no_table(prod: Templa
         ("events:PutEvents", "ChannelsFacts"),
         ("sns:Publish", "ChannelsAnnouncements"),
         ("sqs:SendMessage", "ChannelsEvents"),
+        ("dynamodb:UpdateItem", "StateMeasures"),
         ("secretsmanager:GetSecretValue", "StateSigningSecret"),
         ("sqs:SendMessage", "ChannelsQuarantine"),
         ("sqs:SendMessage", "RoutingLifecycleTasksStreamDeadLetters"),
@@ -207,6 +209,15 @@ def test_nobody_but_the_streamer_may_write_the_event_logs(prod: Templates) -> No
     reading = {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"}
     for name in SETTINGS.keys() - {"StreamerFunction"}:
         assert {action for action, on in rights(prod, name) if on == "StateEvents"} <= reading, name
+
+
+def test_only_the_lifecycle_and_the_sweep_may_write_measures_and_only_the_api_reads_them(prod: Templates) -> None:
+    granted = {name: {action for action, on in rights(prod, name) if on == "StateMeasures"} for name in SETTINGS}
+    assert {name: actions for name, actions in granted.items() if actions} == {
+        "LifecycleFunction": {"dynamodb:UpdateItem"},
+        "SweepFunction": {"dynamodb:PutItem"},
+        "ApiFunction": {"dynamodb:Query"},
+    }
 
 
 def test_the_registry_may_only_change_items_of_the_scheduler_and_wake_pools(prod: Templates) -> None:

@@ -30,7 +30,7 @@ def test_point_in_time_recovery_is_on_where_the_stage_says(
 ) -> None:
     templates: Templates = request.getfixturevalue(stage)
     tables = templates.resources("AWS::DynamoDB::Table")
-    assert len(tables) == 6
+    assert len(tables) == 7
     for table in tables:
         recovery = table.properties["PointInTimeRecoverySpecification"]
         assert recovery == {"PointInTimeRecoveryEnabled": enabled}
@@ -48,8 +48,8 @@ def test_tasks_stream_expire_and_are_listed_by_tenant(prod: Templates) -> None:
     assert [key["AttributeName"] for key in index["KeySchema"]] == ["tenant_bucket", "accepted_at_ms"]
 
 
-@pytest.mark.parametrize("name", ["Events", "Connections"])
-def test_events_and_connections_expire_and_nobody_follows_them_by_a_stream(prod: Templates, name: str) -> None:
+@pytest.mark.parametrize("name", ["Events", "Connections", "Measures"])
+def test_what_is_kept_for_a_while_expires_and_nobody_follows_it_by_a_stream(prod: Templates, name: str) -> None:
     table = prod.only("AWS::DynamoDB::Table", named=name).properties
     assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at_s", "Enabled": True}
     assert not {"StreamSpecification", "LocalSecondaryIndexes", "GlobalSecondaryIndexes"} & table.keys()
@@ -102,17 +102,18 @@ def test_the_signing_secret_is_generated(prod: Templates) -> None:
 def test_stacks_have_stable_names(prod: Templates, local: Templates) -> None:
     concerns = {"State", "Channels", "Routing", "Agents"}
     assert local.stacks.keys() == {f"Pushlane-Local-{concern}" for concern in concerns}
-    assert prod.stacks.keys() == {f"Pushlane-Prod-{concern}" for concern in (*concerns, "Api")}
+    assert prod.stacks.keys() == {f"Pushlane-Prod-{concern}" for concern in (*concerns, "Api", "Observability")}
 
 
 def test_clients_find_what_they_need_in_the_outputs(prod: Templates) -> None:
-    outputs = prod.outputs()
+    # What the observability stack reads of the others comes under names that CDK makes.
+    outputs = {name: value for name, value in prod.outputs().items() if not name.startswith("PublishOutput")}
     assert outputs.keys() == {
         *("TasksTable", "AttemptsTable", "SchedulerTable", "ConfigTable", "EventsTable", "ClaimsBucket"),
         *("ConnectionsTable", "SigningSecretArn", "HttpUrl", "IamHttpUrl", "WebSocketUrl", "ScheduleGroup"),
         *("IngressBusName", "FactsBusName", "IntakeTopicArns", "AnnouncementsTopicArn", "IntakeQueueUrls"),
         *("StreamName", "ResultsQueueUrl", "WakeupsQueueUrl", "HeldQueueUrl", "QuarantineQueueUrl"),
-        *("DeadLetterQueues", "AlarmsTopicArn"),
+        *("DeadLetterQueues", "AlarmsTopicArn", "MeasuresTable"),
     }
     dead_letters = [queue for queue in prod.resources("AWS::SQS::Queue") if "DeadLetters" in queue.logical_id]
     places = str(outputs["DeadLetterQueues"])

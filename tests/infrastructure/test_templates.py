@@ -16,7 +16,7 @@ pytestmark = pytest.mark.xdist_group("infrastructure")  # what these tests share
 IGNORED = ("W3005", "W6001")
 
 
-@pytest.mark.parametrize(("stage", "stacks"), [("local", 4), ("prod", 5)])
+@pytest.mark.parametrize(("stage", "stacks"), [("local", 4), ("prod", 6)])
 def test_templates_are_valid_for_cloudformation(request: pytest.FixtureRequest, stage: str, stacks: int) -> None:
     templates: Templates = request.getfixturevalue(stage)
     files = sorted(templates.folder.glob("*.template.json"))

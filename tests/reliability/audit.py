@@ -9,7 +9,8 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from pushlane.ports import Attributes, BlobStore, Change, PublishedFact, Table
+from pushlane.ports import Attributes, BlobStore, Change, Key, PublishedFact, Table
+from pushlane.telemetry.layout import COUNTS
 from tests.reliability.broken import Broken, Violation
 from tests.reliability.mirror import TERMINAL, CounterRef, Mirror, Whereabouts
 from tests.reliability.words import Words
@@ -27,6 +28,8 @@ PLACES: Final = {
 # In which states a hard deadline is watched by an item of its own.
 _WATCHED: Final = frozenset({"PARKED", "SUSPENDED", "BLOCKED"})
 _VIOLATIONS_MAX: Final = 20
+# What the measures count of ends that are for good.
+_ENDS: Final = tuple(COUNTS[name] for name in ("succeeded", "failed", "expired", "cancelled"))
 
 
 class _FactMetadata(Struct):
@@ -55,6 +58,7 @@ class Audit:
         self.drifts: dict[CounterRef, int] = {}  # counters that the world itself has falsified, and by how much
         self.terminal_facts: dict[str, set[str]] = {}
         self.accepted_facts: set[str] = set()
+        self.measured_ends: dict[Key, int] = {}  # what each item of the measures counts
         self.moved: list[Callable[[str, Attributes], None]] = []  # told of every task that enters a state
         self._now_ms = now_ms
         self._changes: list[Change] = []
@@ -62,6 +66,8 @@ class Audit:
 
     def note(self, change: Change) -> None:
         self._changes.append(change)
+        if change.key.table is Table.MEASURES and change.new is not None:
+            self.measured_ends[change.key] = sum(int(str(change.new.get(name, 0))) for name in _ENDS)
 
     def settle(self) -> None:
         """Look at what the writes since the last look have done."""
@@ -115,9 +121,19 @@ class Audit:
                 self.broken(Broken.LOST, f"task {task_id}: no fact says that it was accepted")
             if one.status in TERMINAL and not self.terminal_facts.get(task_id):
                 self.broken(Broken.LOST, f"task {task_id} is {one.status}, and no fact says so")
+        self._measured()
         for ref, drift in self.drifts.items():
             if drift and self.mirror.counted.get(ref, 0) != self.mirror.held[ref]:
                 self.broken(Broken.LEAKED, f"{'/'.join(ref)}: a wrong counter was never repaired")
+
+    def _measured(self) -> None:
+        """Every end is counted once, however often its change was told."""
+        ended = [task_id for task_id, one in self.mirror.tasks.items() if one.status in TERMINAL]
+        told = sum(self.terminal_facts.get(task_id) != {"before"} for task_id in ended)
+        counted = sum(self.measured_ends.values())
+        if counted != told:
+            kind = Broken.DOUBLE_EFFECTS if counted > told else Broken.LOST
+            self.broken(kind, f"{told} tasks have ended, and the measures count {counted}")
 
     def _look(self) -> None:
         mirror = self.mirror

@@ -24,6 +24,7 @@ from pushlane.router.remembered import RememberedPools
 from pushlane.router.streamer import Streamer, StreamerPorts
 from pushlane.router.tenants import TenantDirectory
 from pushlane.router.turn import TurnPorts
+from pushlane.telemetry.folding import Measures
 from tests.reliability.behaviour import Stage, definition
 
 INTAKE: Final = "queue/intake"
@@ -112,6 +113,7 @@ def lifecycle_ports(outside: Outside) -> LifecyclePorts:
         keyring=keyring,
         log=outside.log,
         measure=lambda _facts: None,
+        count=Measures(outside.store, outside.log).fold_changes,
     )
 
 

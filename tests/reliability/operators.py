@@ -18,6 +18,7 @@ from tests.reliability.deliveries import Deliveries
 from tests.reliability.faults import Fault
 from tests.reliability.handlers import INTAKE, RESULTS, WAKEUPS, agent_item
 from tests.reliability.invocations import Invocation
+from tests.reliability.moves import without_modes
 from tests.reliability.producers import Producers, nudge_with
 from tests.reliability.tasks import POOLS, at_door, envelope, without_budgets
 from tests.reliability.world import START_MS, World
@@ -133,7 +134,7 @@ class Operators:
         for agent in self._world.agents:
             if not agent.long_lived:
                 self._world.register(agent)
-        self._world.policy = without_budgets(self._world.policy)
+        self._world.policy = without_modes(without_budgets(self._world.policy))
         self._world.set_policy(self._world.policy)
 
     # Agents and policies, through the handlers that do it.
@@ -172,9 +173,14 @@ class Operators:
         self._deliveries.invoke(Invocation("registry", work, lambda _died: None), apart=True)
 
     def change_policy(self) -> None:
-        """A `SetPolicy` event through the bus."""
+        """A `SetPolicy` event through the bus; and somebody moves tenants, which leaves no event to come late and leave
+        their tasks to nobody.
+        """
         world = self._world
-        world.policy = without_budgets(world.new_policy())
+        moved = without_budgets(world.new_policy())
+        world.policy = without_modes(moved)
+        if moved != world.policy:
+            world.set_policy(moved)
         world.injector.count(Fault.POLICY_CHANGED)
         document = msgspec.to_builtins(msgspec.structs.replace(world.policy, revision=None))
         source_id = world.new_id("source")

@@ -14,14 +14,15 @@ from msgspec import Struct
 import pushlane
 
 # What a simulated handler is made of.
-PACKAGES: Final = ("router", "state", "agent")
+PACKAGES: Final = ("router", "state", "agent", "telemetry")
 # Never deployed (`pushlane agent run` plays the router there), or no part of a task's way: what operators keep (keys,
-# principals, hooks, callbacks, schedules), firings and the delivery of callbacks. Their tests are those of tests/unit.
+# principals, hooks, callbacks, schedules), firings, the delivery of callbacks, reports. Their tests are in tests/unit.
 LEFT_OUT: Final = frozenset(
     {
         "agent/rehearsal.py",
         *("state/access_keys.py", "state/principals.py", "state/hooks.py", "state/callbacks.py", "state/schedules.py"),
         *("router/schedules.py", "router/callback_delivery.py"),
+        *("telemetry/reading.py", "telemetry/sampling.py", "telemetry/task_spans.py"),
     }
 )
 # What only runs where event logs are kept and followed.

@@ -20,8 +20,8 @@ class Pulling:
 
     def __init__(self, seed: int, *, wanted: bool, lends: bool) -> None:
         self._chance = Chance(seed * _OWN + 1)
-        here = self._chance.hit(_WORLDS) or wanted
-        self._share = _AGENTS if here and not lends else 0.0
+        self.here = (self._chance.hit(_WORLDS) or wanted) and not lends
+        self._share = _AGENTS if self.here else 0.0
         self._pulls: dict[str, bool] = {}
 
     def __call__(self, agent: AgentShape) -> bool:

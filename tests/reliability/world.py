@@ -37,6 +37,7 @@ from tests.reliability.handlers import (
 )
 from tests.reliability.hearts import Hearts
 from tests.reliability.invocations import Invocations
+from tests.reliability.moves import Moves
 from tests.reliability.points import CLAIMING, DEAD, LIVE, Point, Standing
 from tests.reliability.ports import BlobUnavailable, Calls, FaultyBlobs, FaultySender, FaultySink, FaultyStore
 from tests.reliability.pulling import Pulling
@@ -88,6 +89,7 @@ class World:
         # They cost much and decide nothing.
         self.keeps_event_logs = self.chance.hit(0.15) or self.injector.aims_at(LIVE)
         self.pulls = Pulling(seed, wanted=self.injector.aims_at(CLAIMING), lends=self.lends)
+        self.moves = Moves(seed, claims=self.pulls.here)
         self.buries = self.injector.aims_at(DEAD)
         self.loses_messages = 0.0
         self.log_lines: list[str] = []
@@ -174,7 +176,8 @@ class World:
         self.agents.append(AgentShape(agent_id, pool, ("cpu", "gpu"), 2, 0, long_lived=True))
 
     def new_policy(self) -> Policy:
-        policy = a_roomy_policy(self.chance) if self.roomy else a_policy(self.chance, lends=self.lends)
+        made = a_roomy_policy(self.chance) if self.roomy else a_policy(self.chance, lends=self.lends)
+        policy = self.moves.in_policy(made)
         return bringing_back(policy) if self.buries else policy
 
     def set_policy(self, policy: Policy) -> None:

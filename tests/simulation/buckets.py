@@ -3,7 +3,7 @@
 from pushlane.model.attempt import Attempt, Hold, Outcome, Reservation
 from pushlane.model.policy import Policy, Rate, RateUnit, SlotsOf
 from pushlane.ports import Attributes, Change, Item
-from pushlane.scheduling.admission import day_of
+from pushlane.scheduling.windows import day_of
 from pushlane.state.items import attempt_of
 
 # Draws are rounded up to whole microseconds of a rate; so many of them never add up to more than this.

@@ -12,10 +12,12 @@ from pushlane.agent.heartbeat import Kept, Report
 from pushlane.agent.lease import LeaseRules, limit_margin_ms
 from pushlane.agent.payloads import Claims
 from pushlane.agent.ports import AgentPorts
+from pushlane.agent.steps import Steps
 from pushlane.agent.usage import Used
 from pushlane.model.attempt import Order, OutcomeKind
 from pushlane.model.events import Dispatch
 from pushlane.model.signals import Signal
+from pushlane.model.trace_context import read_traceparent
 from pushlane.ports import Attributes, ConditionFailed, Item, Scalar
 from pushlane.state import attempts
 
@@ -24,11 +26,14 @@ _CHECK_INS_A_STALL: Final = 4
 
 
 class Invocation(Struct, frozen=True, kw_only=True):
-    """The call that runs an attempt: its id, when it began and when the platform ends it (Unix milliseconds)."""
+    """The call that runs an attempt: its id, when it began and when the platform ends it (Unix milliseconds).
+    `queued_at_ms`: since when its dispatch lay in the agent's queue, where there is one.
+    """
 
     call_id: str
     started_at_ms: int
     ends_at_ms: int
+    queued_at_ms: int | None = None
 
 
 class LiveAttempt:
@@ -46,6 +51,7 @@ class LiveAttempt:
         self.signals_told = self.signals_known
         self.children: list[str] = []
         self.used = Used()
+        self.steps = Steps(dispatch, ports)
         self.emitted = 0
         self.waits = 0
         self.waiting = False
@@ -60,6 +66,13 @@ class LiveAttempt:
     @property
     def runner(self) -> str:
         return self.invocation.call_id
+
+    @property
+    def trace_header(self) -> str | None:
+        """X-Ray's header of the attempt, for its messages, where X-Ray is the tracer."""
+        place = read_traceparent(self.dispatch.traceparent)
+        wanted = self.ports.tracing is not None and self.ports.tracing.headers
+        return place.xray_header if wanted and place is not None else None
 
     def now_ms(self) -> int:
         return self.ports.clock.now_ms()

@@ -15,6 +15,7 @@ from pushlane.agent.submits import Child
 from pushlane.agent.waits import Waits
 from pushlane.model.attempt import Order, Usage
 from pushlane.model.signals import Signal
+from pushlane.model.trace_context import trace_id_in
 from pushlane.model.workflow import ParentResult
 from pushlane.ports import Scalar
 from pushlane.state.items import to_json
@@ -69,6 +70,17 @@ class TaskContext:
     def step(self, key: str) -> str:
         """An idempotency key for what this step does elsewhere: the same in every attempt, and of no other task."""
         return f"{self.task_id}/{key}"
+
+    def span(self, name: str) -> AbstractContextManager[str]:
+        """`with ctx.span("charge") as key:` makes the block a step of its own in the task's trace; `key` is the step's
+        idempotency key. The name is seen by all who look at traces: never put payloads in it.
+        """
+        return self._live.steps.step(name)
+
+    @property
+    def traceparent(self) -> str | None:
+        """W3C trace context for the author's own calls: what they lead to stands under this attempt in its trace."""
+        return self._live.dispatch.traceparent
 
     def check_in(self, *, checkpoint: object = None, progress: object = None) -> Order:
         """Prove that the work goes on, store a checkpoint (an object) or progress (any JSON), and hear what is ordered.
@@ -155,8 +167,15 @@ class TaskContext:
         return self._live.used.usage
 
     def log(self, message: str, **fields: Any) -> None:
-        """One structured log line that carries the task's and the tenant's id. Never put payloads in it."""
-        self._live.ports.log(message, task_id=self.task_id, tenant_id=self.tenant_id, epoch=self.attempt, **fields)
+        """One structured log line with the ids of task, tenant and trace. Never put payloads in it."""
+        self._live.ports.log(
+            message,
+            task_id=self.task_id,
+            tenant_id=self.tenant_id,
+            epoch=self.attempt,
+            trace_id=trace_id_in(self.traceparent),
+            **fields,
+        )
 
     def _store(self, state: object) -> str:
         form = stored_form(self._waits.checkpointed(as_state(state)))

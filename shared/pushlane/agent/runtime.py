@@ -21,6 +21,7 @@ from pushlane.agent.ports import AgentPorts
 from pushlane.model.attempt import ErrorDetail, Outcome, OutcomeKind
 from pushlane.model.attempt import Throttled as Pause
 from pushlane.model.events import Dispatch, Nudge
+from pushlane.model.trace_context import trace_id_in
 from pushlane.ports import Attributes, ConditionFailed, Message, Scalar
 from pushlane.state import attempts
 from pushlane.state.items import to_json
@@ -43,16 +44,19 @@ class AgentRuntime:
         self._definition = definition
         self._ports = ports
 
-    def run(self, body: str | bytes, remaining_ms: int) -> bool:
+    def run(self, body: str | bytes, remaining_ms: int, queued_at_ms: int | None = None) -> bool:
         """Run the attempt of one dispatch message within `remaining_ms`; False when it was not ours to run, or is not
-        ours any more.
+        ours any more. `queued_at_ms`: since when the message lay in the agent's queue.
 
         Raises `msgspec.DecodeError` for a body that is no dispatch, and `StoreUnavailable` before anything happened.
         """
         dispatch = self._whole(msgspec.json.decode(body, type=Dispatch))
         now_ms = self._ports.clock.now_ms()
         invocation = Invocation(
-            call_id=self._ports.new_call_id(), started_at_ms=now_ms, ends_at_ms=now_ms + remaining_ms
+            call_id=self._ports.new_call_id(),
+            started_at_ms=now_ms,
+            ends_at_ms=now_ms + remaining_ms,
+            queued_at_ms=queued_at_ms,
         )
         rules = lease_rules(dispatch, self._definition.stall_seconds, invocation)
         live = LiveAttempt(dispatch, invocation, self._ports, rules)
@@ -66,6 +70,8 @@ class AgentRuntime:
             return self._run_started(live)
         finally:
             live.stop()
+            if self._ports.tracing is not None and live.steps.spans:
+                self._ports.tracing.exporter.export(live.steps.spans)
 
     def _whole(self, dispatch: Dispatch) -> Dispatch:
         """The dispatch itself, where it was too large for the agent's endpoint and travelled as a claim check."""
@@ -156,6 +162,7 @@ class AgentRuntime:
             usage=live.used.usage,
             checkpoint=live.checkpoint,
             children=bool(live.children),
+            queued_at_ms=live.invocation.queued_at_ms,
         )
 
     def _finish(self, live: LiveAttempt, outcome: Outcome) -> _Said:
@@ -168,7 +175,14 @@ class AgentRuntime:
                 return _Said.SIGNALLED
             self._ports.log("not-finished", task_id=dispatch.task_id, epoch=dispatch.epoch, reason="attempt is lost")
             return _Said.LOST
-        nudge = Message(to_json(Nudge(token=dispatch.token, runner=live.runner, outcome=outcome, waits=live.waits)))
+        said = Nudge(
+            token=dispatch.token,
+            runner=live.runner,
+            outcome=outcome,
+            waits=live.waits,
+            traceparent=dispatch.traceparent,
+        )
+        nudge = Message(to_json(said), trace_header=live.trace_header)
         if self._ports.sender.send(self._ports.results_queue_url, [nudge]):
             self._ports.log("nudge-lost", task_id=dispatch.task_id, epoch=dispatch.epoch, next="the sweep completes it")
         self._ports.log(
@@ -176,6 +190,7 @@ class AgentRuntime:
             task_id=dispatch.task_id,
             tenant_id=dispatch.tenant_id,
             epoch=dispatch.epoch,
+            trace_id=trace_id_in(dispatch.traceparent),
             outcome=outcome.kind.value,
             run_ms=outcome.finished_at_ms - outcome.started_at_ms,
         )

@@ -87,8 +87,10 @@ def _send(live: LiveAttempt, data: SubmitData, depth: int) -> None:
         depth=depth,
         intake=slot,
         token=live.dispatch.token or None,
+        submitted_at_ms=live.now_ms(),
     )
     urls = live.ports.intake_queue_urls
-    message = Message(to_json(SubmitTask(metadata=metadata, data=data)), group=data.tenant_id)
+    said = to_json(SubmitTask(metadata=metadata, data=data))
+    message = Message(said, group=data.tenant_id, trace_header=live.trace_header)
     if live.ports.sender.send(urls[intake_queue_of(slot, len(urls))], [message]):
         raise NotSubmitted(f"submit: the intake queue did not take a {data.task_type} task; try again")

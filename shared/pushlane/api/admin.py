@@ -13,7 +13,16 @@ from pushlane.api.ports import ApiPorts
 from pushlane.api.problems import FieldError, Problem, conflict, invalid, unknown
 from pushlane.client.policies import PolicyRevision, PolicyUnknown, change_policy, policy_of
 from pushlane.client.resources import ResourceState, resources
-from pushlane.client.tenants import ACTIVE, SUSPENDED, Tenant, add_tenant, all_tenants, set_status, tenant_of
+from pushlane.client.tenants import (
+    ACTIVE,
+    SUSPENDED,
+    Tenant,
+    add_tenant,
+    all_tenants,
+    begin_erasing,
+    set_status,
+    tenant_of,
+)
 from pushlane.model.ids import Identifier
 from pushlane.model.policy_document import InvalidPolicy
 from pushlane.state.policies import PolicyMoved
@@ -76,6 +85,14 @@ def change_tenant(ports: ApiPorts, request: Request) -> Response:
     if changed is None:
         raise unknown("tenant")
     return Response(body=changed)
+
+
+def begin_erasing_tenant(ports: ApiPorts, request: Request) -> Response:
+    """An API function has no rights to go through whole tables: it shuts out, and an operator's command removes."""
+    begun = begin_erasing(ports.store, request.path["tenant_id"])
+    if begun is None:
+        raise unknown("tenant")
+    return Response(status=202, body=begun)
 
 
 def show_policy(ports: ApiPorts, request: Request) -> Response:
@@ -157,6 +174,18 @@ OPERATIONS: Final = (
         run=change_tenant,
         body=TenantChange,
         responses={200: Tenant},
+        owns=Owned.TENANT,
+        tag=_TAG,
+    ),
+    Operation(
+        operation_id="eraseTenant",
+        method="DELETE",
+        path="/v1/tenants/{tenant_id}",
+        roles=ADMINS,
+        of_installation=True,
+        summary="Shut a tenant out for good; `pushlane tenants erase` then removes all that it has.",
+        run=begin_erasing_tenant,
+        responses={202: Tenant},
         owns=Owned.TENANT,
         tag=_TAG,
     ),

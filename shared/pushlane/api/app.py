@@ -117,6 +117,7 @@ class Api:
             request_id=call.request_id,
             now_ms=self._ports.clock.now_ms(),
             tenant=tenant,
+            received_at_ms=call.received_at_ms,
         )
 
 

@@ -7,12 +7,17 @@ from pushlane.api import (
     agents,
     attempts,
     callbacks,
+    console,
     dead_letters,
     hooks,
+    identity,
+    live,
+    measures,
     schedules,
     streams,
     tasks,
     tickets,
+    traces,
     workflows,
 )
 from pushlane.api.openapi import served
@@ -23,6 +28,7 @@ _CONCERNS: Final[tuple[Operation, ...]] = (
     *workflows.OPERATIONS,
     *streams.OPERATIONS,
     *tickets.OPERATIONS,
+    *traces.OPERATIONS,
     *schedules.OPERATIONS,
     *agents.OPERATIONS,
     *attempts.OPERATIONS,
@@ -30,6 +36,10 @@ _CONCERNS: Final[tuple[Operation, ...]] = (
     *hooks.OPERATIONS,
     *dead_letters.OPERATIONS,
     *admin.OPERATIONS,
+    *measures.OPERATIONS,
+    *live.OPERATIONS,
+    *identity.OPERATIONS,
+    *console.OPERATIONS,
 )
 
 OPERATIONS: Final[tuple[Operation, ...]] = (*_CONCERNS, served(_CONCERNS))

@@ -12,6 +12,7 @@ from pushlane.api.reservation import Proven, current, proven, stale
 from pushlane.model import events
 from pushlane.model.errors import InvalidEvent
 from pushlane.model.task import Door, ParentTask, Source
+from pushlane.model.trace_context import task_trace
 from pushlane.ports import ConditionFailed
 from pushlane.router.acceptance import Acceptance, Kind, Verdict
 from pushlane.router.intake import Record, normalise
@@ -52,7 +53,8 @@ def _record_of_child(ports: ApiPorts, request: Request, said: Proven) -> Record:
         name=events.SUBMIT_DETAIL_TYPE,
         version=1,
         correlation_id=parent.correlation_id,
-        traceparent=parent.traceparent,
+        traceparent=task_trace(parent).run(said.claims.epoch).traceparent,
+        submitted_at_ms=request.received_at_ms,
         depth=parent.depth + 1,
     )
     envelope = msgspec.json.encode(events.SubmitTask(metadata=metadata, data=data))

@@ -18,6 +18,8 @@ class HttpCall:
         context = event.get("requestContext", {})
         self._event = event
         self.request_id = request_id
+        epoch_ms = context.get("timeEpoch")
+        self.received_at_ms = epoch_ms if isinstance(epoch_ms, int) and epoch_ms > 0 else None
         self.method = str(context.get("http", {}).get("method", "GET")).upper()
         self.path = _path(str(event.get("rawPath", "/")), str(context.get("stage", "$default")))
         self.headers = {str(name).lower(): str(value) for name, value in (event.get("headers") or {}).items()}

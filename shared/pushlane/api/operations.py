@@ -34,6 +34,7 @@ class Request(Struct, frozen=True, kw_only=True):
     """One call, checked and decoded. `path`: the names in the operation's path, each of the id pattern. `query` and
     `body`: of the operation's types (None where it has none). `headers`: by lower-case name. `tenant`: the query
     parameter of this name, by which a principal of the installation says whom it speaks for (`access.tenant_of`).
+    `received_at_ms`: when the gateway got it, by the gateway's clock.
     """
 
     principal: Principal | None
@@ -45,6 +46,7 @@ class Request(Struct, frozen=True, kw_only=True):
     request_id: str
     now_ms: int
     tenant: str | None = None
+    received_at_ms: int | None = None
 
 
 class Response(Struct, frozen=True, kw_only=True):

@@ -42,13 +42,15 @@ After = Annotated[int, Meta(ge=0, le=2**52)]
 
 class EventsQuery(Struct, frozen=True, forbid_unknown_fields=True):
     """From where, how many, and how long to wait for the first. `after` yields to the header `Last-Event-ID`. `ticket`
-    is the credential of a browser, which can set no header.
+    is the credential of a browser, which can set no header. `named` false: every event is a plain `message`, for pages
+    that take all kinds; an EventSource hears named events only if it was told their names.
     """
 
     after: After | None = None
     limit: Annotated[int, Meta(ge=1, le=EVENTS_MAX)] = EVENTS_MAX
     wait_seconds: Annotated[float, Meta(ge=0, le=WAIT_SECONDS_MAX)] | None = None
     ticket: str | None = None
+    named: bool = True
 
 
 class EventsPage(Struct, frozen=True, kw_only=True):
@@ -120,7 +122,7 @@ def _answer(ports: ApiPorts, request: Request, log: str, over_ms: int | None) ->
         return Response(body=said)
     if ended and not said.events and not expired:
         return Response(status=204)
-    return Response(body=server_sent(said), content_type=EVENT_STREAM)
+    return Response(body=server_sent(said, named=query.named), content_type=EVENT_STREAM)
 
 
 def _watchable(request: Request, log: str) -> None:
@@ -182,14 +184,16 @@ def _bounded(events: tuple[LoggedEvent, ...]) -> tuple[LoggedEvent, ...]:
     return events
 
 
-def server_sent(page: EventsPage) -> str:
-    """A page as Server-Sent Events. `id` is the sequence, `event` the kind; a comment when there is nothing to say."""
+def server_sent(page: EventsPage, *, named: bool = True) -> str:
+    """A page as Server-Sent Events. `id` is the sequence, `event` the kind (where `named`); a comment when there is
+    nothing to say.
+    """
     parts = [f"retry: {_RETRY_MS}\n\n"]
     if page.expired:
         before = page.events[0].sequence - 1 if page.events else page.last
         said = {"type": "expired", "stream": page.stream, "snapshot": page.snapshot, "last": before}
         parts.append(_sent(before, "expired", said))
-    parts += [_sent(event.sequence, event.kind, event) for event in page.events]
+    parts += [_sent(event.sequence, event.kind if named else "message", event) for event in page.events]
     return "".join(parts) if len(parts) > 1 else parts[0] + ": nothing yet\n\n"
 
 

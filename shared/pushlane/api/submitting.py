@@ -153,7 +153,11 @@ def asked_task(ports: ApiPorts, request: Request, tenant_id: str, body: TaskBody
         data = msgspec.structs.replace(data, payload=as_claim(ports.blobs, tenant_id, data.payload))
     submitted = SubmitTask(
         metadata=SubmitMetadata(
-            name="SubmitTask", version=1, correlation_id=body.correlation_id, traceparent=_trace_of(request)
+            name="SubmitTask",
+            version=1,
+            correlation_id=body.correlation_id,
+            traceparent=_trace_of(request),
+            submitted_at_ms=request.received_at_ms,
         ),
         data=msgspec.structs.replace(data, idempotency_key=key),
     )

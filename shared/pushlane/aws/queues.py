@@ -46,4 +46,7 @@ class SqsSender:
             entry["MessageGroupId"] = message.group
         if message.deduplication_id is not None:
             entry["MessageDeduplicationId"] = message.deduplication_id
+        if message.trace_header is not None:
+            header = {"DataType": "String", "StringValue": message.trace_header}
+            entry["MessageSystemAttributes"] = {"AWSTraceHeader": header}
         return entry

@@ -6,6 +6,7 @@ from pushlane.cdk.channels import Channels
 from pushlane.cdk.dispatcher import Dispatcher, DispatcherLike, DispatcherParts
 from pushlane.cdk.edge import Edge
 from pushlane.cdk.follow_up import FollowUp
+from pushlane.cdk.observability import Observability
 from pushlane.cdk.outputs import channel_outputs, dead_letter_output, state_outputs
 from pushlane.cdk.python_function import PythonFunction
 from pushlane.cdk.routing import Routing
@@ -21,6 +22,7 @@ __all__ = [
     "DispatcherParts",
     "Edge",
     "FollowUp",
+    "Observability",
     "PythonFunction",
     "Routing",
     "Sources",

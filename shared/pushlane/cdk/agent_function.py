@@ -10,6 +10,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct, IDependable
 
+from pushlane.cdk.alarms import function_throttled
 from pushlane.cdk.bundling import Sources
 from pushlane.cdk.dispatcher import DispatcherLike
 from pushlane.cdk.python_function import PythonFunction
@@ -58,19 +59,9 @@ class AgentFunction(Construct):
         endpoint: AgentEndpoint = "sqs",
     ) -> None:
         super().__init__(scope, construct_id)
-        by_queue = endpoint == "sqs"
-        self.dead_letters = DeadLetterQueue(
-            self,
-            "DeadLetters",
-            config=dispatcher.config,
-            alarms=dispatcher.channels.alarms,
-            name=f"agent/{agent_id}",
-            kind=DeadLetterKind.QUEUE if by_queue else DeadLetterKind.CALL,
-        )
-        prefix = dispatcher.routing.agent_queue_prefix
-        self.queue = (
-            self._queue(dispatcher, timeout_seconds, dispatch_queue_name(prefix, agent_id)) if by_queue else None
-        )
+        self._dispatcher, self._agent_id, self._endpoint = dispatcher, agent_id, endpoint
+        self.dead_letters = self._dead_letters()
+        self.queue = self._queue(timeout_seconds) if endpoint == "sqs" else None
         self.running = PythonFunction(
             self,
             "Agent",
@@ -82,13 +73,16 @@ class AgentFunction(Construct):
             timeout_seconds=timeout_seconds,
             memory_mb=memory_mb,
             aws_services=("dynamodb", "sqs", "s3", *aws_services),
-            failed_calls=None if by_queue else self.dead_letters,
-            function_name=dispatch_name(prefix, agent_id, _FUNCTION_NAME_MAX) if endpoint == "lambda" else None,
+            failed_calls=None if self.queue else self.dead_letters,
+            function_name=self._name(_FUNCTION_NAME_MAX) if endpoint == "lambda" else None,
+            traced=True,
         )
         for name, value in (variables or {}).items():
             self.running.function.add_environment(name, value)
         _allow_agent(self.running, dispatcher)
-        place, first = self._place(endpoint, dispatcher, agent_id, slots)
+        throttled = function_throttled(f"of the agent {agent_id}", self.running.function)
+        dispatcher.channels.alarms.add(self, "Throttled", throttled)
+        place, first = self._place(slots)
         self.registration = dispatcher.routing.registry.register(
             self,
             "Registration",
@@ -100,34 +94,46 @@ class AgentFunction(Construct):
         )
         self.registration.node.add_dependency(first)
 
-    def _place(
-        self, endpoint: AgentEndpoint, dispatcher: DispatcherLike, agent_id: str, slots: int
-    ) -> tuple[Endpoint, IDependable]:
+    def _name(self, characters_max: int) -> str:
+        """What the agent is pushed to is called so, where the router's right goes by the name."""
+        return dispatch_name(self._dispatcher.routing.agent_queue_prefix, self._agent_id, characters_max)
+
+    def _dead_letters(self) -> DeadLetterQueue:
+        return DeadLetterQueue(
+            self,
+            "DeadLetters",
+            config=self._dispatcher.config,
+            alarms=self._dispatcher.channels.alarms,
+            name=f"agent/{self._agent_id}",
+            kind=DeadLetterKind.QUEUE if self._endpoint == "sqs" else DeadLetterKind.CALL,
+        )
+
+    def _place(self, slots: int) -> tuple[Endpoint, IDependable]:
         """Where the agent is pushed to, and what has to be there before it is registered."""
         if self.queue is not None:
             return sqs(self.queue.queue_url), self._consume(self.queue, slots)
-        if endpoint == "lambda":
+        if self._endpoint == "lambda":
             function = self.running.function
             return Endpoint(kind=EndpointKind.LAMBDA, target=function.function_arn), self.running
         topic = sns.Topic(
             self,
             "Dispatches",
-            topic_name=dispatch_name(dispatcher.routing.agent_queue_prefix, agent_id, _TOPIC_NAME_MAX),
-            enforce_ssl=tls_only(dispatcher.config),
+            topic_name=self._name(_TOPIC_NAME_MAX),
+            enforce_ssl=tls_only(self._dispatcher.config),
         )
         subscription = topic.add_subscription(
             subscriptions.LambdaSubscription(self.running.function, dead_letter_queue=self.dead_letters)
         )
         return Endpoint(kind=EndpointKind.SNS, target=topic.topic_arn), subscription
 
-    def _queue(self, dispatcher: DispatcherLike, timeout_seconds: int, name: str) -> WorkQueue:
+    def _queue(self, timeout_seconds: int) -> WorkQueue:
         return WorkQueue(
             self,
             "Dispatch",
-            config=dispatcher.config,
+            config=self._dispatcher.config,
             consumer_timeout_seconds=timeout_seconds,
             dead_letters=self.dead_letters,
-            name=name,
+            name=self._name(_QUEUE_NAME_MAX),
         )
 
     def _consume(self, queue: WorkQueue, slots: int) -> lambda_.EventSourceMapping:
@@ -139,11 +145,6 @@ class AgentFunction(Construct):
             batch_size=1,
             max_concurrency=max(_MAPPING_CONCURRENCY_MIN, slots),
         )
-
-
-def dispatch_queue_name(prefix: str, agent_id: str) -> str:
-    """The name of an agent's queue."""
-    return dispatch_name(prefix, agent_id, _QUEUE_NAME_MAX)
 
 
 def dispatch_name(prefix: str, agent_id: str, characters_max: int) -> str:
@@ -167,6 +168,8 @@ def _settings(dispatcher: DispatcherLike, agent_id: str) -> AgentSettings:
         events_queue_url=channels.events.queue_url,
         intake_queue_urls=",".join(queue.queue_url for queue in channels.intake_queues),
         claims_bucket=dispatcher.state.claims.bucket_name,
+        traces=dispatcher.config.traces,
+        traces_ratio=dispatcher.config.traces_ratio,
     )
 
 

@@ -113,6 +113,7 @@ class Api(Construct):
         allow_calls(self.answering, state, channels, agent_queue_prefix)
         self.answering.allow(*CONFIGURING, on=[state.configuration.table_arn])
         self.answering.allow("dynamodb:Query", on=[f"{state.tasks.table_arn}/index/by_tenant"])
+        self.answering.allow("dynamodb:Query", on=[state.measures.table_arn])
         self.schedules.let_change(self.answering)
         self.http = HttpApi(
             self,
@@ -156,4 +157,5 @@ def _settings(config: StageConfig, state: State, channels: Channels, schedules: 
         schedule_group=schedules.group.schedule_group_name,
         schedule_role_arn=schedules.role.role_arn,
         schedule_dead_letters_arn=schedules.dead_letters.queue_arn,
+        measures_table=state.measures.table_name,
     )

@@ -8,7 +8,9 @@ from constructs import Construct
 
 from pushlane.cdk.channels import Channels
 from pushlane.cdk.edge import Edge
+from pushlane.cdk.observability import Observability
 from pushlane.cdk.outputs import channel_outputs, dead_letter_output, state_outputs
+from pushlane.cdk.producers import STAGE_TAG
 from pushlane.cdk.routing import Routing
 from pushlane.cdk.stage import config_of_context
 from pushlane.cdk.state import State
@@ -43,8 +45,8 @@ class DispatcherParts:
 class Dispatcher(Construct):
     """State, channels and routing in the stack that it is created in, with the outputs that clients read.
 
-    `config` defaults to that of the context's stage; `edge` is None where it has no API. Raises what bundling raises
-    when a handler cannot be bundled.
+    `config` defaults to that of the context's stage; `edge` is None where it has no API, `observability` where it has
+    no alarms. Raises what bundling raises when a handler cannot be bundled.
     """
 
     def __init__(
@@ -52,6 +54,8 @@ class Dispatcher(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self.config = config or config_of_context(self)
+        # Clients find the stack by it, and doors that are bound to principals the roles of the installation.
+        cdk.Tags.of(cdk.Stack.of(self)).add(STAGE_TAG, self.config.stage.value)
         self.state = State(self, "State", config=self.config)
         self.channels = Channels(self, "Channels", config=self.config)
         self.routing = Routing(
@@ -63,6 +67,7 @@ class Dispatcher(Construct):
             agent_queue_prefix=_agent_queue_prefix(self),
         )
         self.edge = self._edge(outputs) if self.config.api else None
+        self.observability = self._observability() if self.config.alarms else None
         if outputs:
             state_outputs(self.state)
             channel_outputs(self.channels)
@@ -77,6 +82,17 @@ class Dispatcher(Construct):
             channels=self.channels,
             routing=self.routing,
             outputs=outputs,
+        )
+
+    def _observability(self) -> Observability:
+        return Observability(
+            self,
+            "Observability",
+            config=self.config,
+            state=self.state,
+            channels=self.channels,
+            routing=self.routing,
+            edge=self.edge,
         )
 
 

@@ -15,8 +15,14 @@ from pushlane.cdk.stage import is_local
 from pushlane.settings.stage import StageConfig
 
 EVERYTHING: Final = "/v1/{proxy+}"
-# What asks for no credential: the document of the API, and hooks, which prove themselves by their signature.
-PUBLIC: Final = ((apigw.HttpMethod.GET, "/v1/openapi.json"), (apigw.HttpMethod.POST, "/v1/hooks/{hook_id}"))
+# What asks for no credential: the document of the API, the console's page (its data asks for one), and hooks, which
+# prove themselves by their signature.
+PUBLIC: Final = (
+    (apigw.HttpMethod.GET, "/v1/openapi.json"),
+    (apigw.HttpMethod.GET, "/console"),
+    (apigw.HttpMethod.GET, "/console/{file}"),
+    (apigw.HttpMethod.POST, "/v1/hooks/{hook_id}"),
+)
 _METHODS: Final = (
     apigw.HttpMethod.GET,
     apigw.HttpMethod.HEAD,
@@ -28,6 +34,12 @@ _METHODS: Final = (
 _RATE_A_SECOND: Final = 200
 _BURST: Final = 400
 _CORS_DAYS: Final = 1
+# What operations read of a request, and say beside the body of an answer.
+REQUEST_HEADERS: Final = (
+    *("authorization", "content-type", "idempotency-key", "if-match", "last-event-id", "pushlane-reservation"),
+    *("traceparent", "x-api-key"),
+)
+RESPONSE_HEADERS: Final = ("etag", "location", "retry-after", "x-request-id")
 _LOGGED: Final = {
     "requestId": "$context.requestId",
     "time": "$context.requestTimeEpoch",
@@ -99,8 +111,8 @@ def _cors(origins: Sequence[str]) -> apigw.CorsPreflightOptions:
     return apigw.CorsPreflightOptions(
         allow_origins=list(origins),
         allow_methods=[apigw.CorsHttpMethod.ANY],
-        allow_headers=["authorization", "content-type", "idempotency-key", "last-event-id", "x-api-key"],
-        expose_headers=["location", "retry-after", "x-request-id"],
+        allow_headers=list(REQUEST_HEADERS),
+        expose_headers=list(RESPONSE_HEADERS),
         max_age=cdk.Duration.days(_CORS_DAYS),
     )
 

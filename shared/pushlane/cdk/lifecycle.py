@@ -65,18 +65,23 @@ class Lifecycle(Construct):
                 facts_bus_name=channels.facts_bus.event_bus_name,
                 announcements_topic_arn=channels.announcements.topic_arn,
                 events_queue_url=channels.events.queue_url if config.event_log else "",
+                measures_table=state.measures.table_name,
                 quarantine_queue_url=channels.quarantine.queue_url,
                 signing_secret_arn=state.signing_secret.secret_arn,
+                traces=config.traces,
+                traces_ratio=config.traces_ratio,
             ),
             config=config,
             timeout_seconds=_TIMEOUT_SECONDS,
             memory_mb=_MEMORY_MB,
-            aws_services=("events", "sns", "sqs", "secretsmanager"),
+            aws_services=("events", "sns", "sqs", "secretsmanager", "dynamodb"),
+            traced=True,
         )
         self.publishing.allow("events:PutEvents", on=[channels.facts_bus.event_bus_arn])
         self.publishing.allow("sns:Publish", on=[channels.announcements.topic_arn])
         self.publishing.allow("sqs:SendMessage", on=[channels.events.queue_arn, channels.quarantine.queue_arn])
         self.publishing.allow("secretsmanager:GetSecretValue", on=[state.signing_secret.secret_arn])
+        self.publishing.allow("dynamodb:UpdateItem", on=[state.measures.table_arn])
         self._follow("Tasks", state.tasks, TASK_CHANGES)
         self._follow("Attempts", state.attempts, attempt_starts(config))
 

@@ -23,6 +23,7 @@ def state_outputs(state: State) -> None:
     _output(state, "ConfigTable", state.configuration.table_name)
     _output(state, "EventsTable", state.events.table_name)
     _output(state, "ConnectionsTable", state.connections.table_name)
+    _output(state, "MeasuresTable", state.measures.table_name)
     _output(state, "ClaimsBucket", state.claims.bucket_name)
     _output(state, "SigningSecretArn", state.signing_secret.secret_arn)
 

@@ -17,6 +17,7 @@ from pushlane.cdk.producers import STAGE_TAG
 from pushlane.cdk.stage import bundle_plan
 from pushlane.settings.environment import environment
 from pushlane.settings.stage import StageConfig
+from pushlane.settings.traces import NO_TRACES, OTLP_MODULE, Exporter, trace_target
 
 _RETENTION: Final = {
     1: logs.RetentionDays.ONE_DAY,
@@ -33,7 +34,7 @@ class PythonFunction(Construct):
     The bundle holds the modules that the entry can import and, with the context flag `vendor`, the locked distributions
     they need; botocore keeps only the data of `aws_services`. `include` names modules imported by computed names.
     `failed_calls` takes what an asynchronous call could not do; whoever is called so needs it. `function_name`: only
-    where rights go by the name.
+    where rights go by the name. `traced`: it exports spans to where the stage says, so it needs what that takes.
     """
 
     def __init__(
@@ -53,12 +54,16 @@ class PythonFunction(Construct):
         retry_attempts: int | None = None,
         failed_calls: sqs.IQueue | None = None,
         function_name: str | None = None,
+        traced: bool = False,
     ) -> None:
         super().__init__(scope, construct_id)
         plan = bundle_plan(self, config)
         own_sources = sources or Sources.of_app(plan.build_folder.parent)
         self.timeout_seconds = timeout_seconds
-        self.bundle: Bundle = build_bundle(entry, own_sources, aws_services, plan, include)
+        target = trace_target(config.traces if traced else NO_TRACES).exporter
+        services = (*aws_services, "xray") if target is Exporter.XRAY else aws_services
+        modules = (*include, OTLP_MODULE) if target is Exporter.OTLP else include
+        self.bundle: Bundle = build_bundle(entry, own_sources, services, plan, modules)
         # By it the doors know roles of the installation.
         cdk.Tags.of(self).add(STAGE_TAG, config.stage.value)
         self.log_group = log_group(self, config)
@@ -73,6 +78,8 @@ class PythonFunction(Construct):
             role=self.role,
             log_group=self.log_group,
             logging_format=lambda_.LoggingFormat.JSON,
+            # The platform's lines about calls that went well would be most of the logs; the metrics say the same.
+            system_log_level_v2=lambda_.SystemLogLevel.WARN,
             environment={**environment(settings), **_powertools(entry)},
             timeout=cdk.Duration.seconds(timeout_seconds),
             memory_size=memory_mb,
@@ -81,6 +88,8 @@ class PythonFunction(Construct):
             on_failure=destinations.SqsDestination(failed_calls) if failed_calls else None,
             **_platform(config),
         )
+        if target is Exporter.XRAY and not config.tracing:  # active tracing has brought the right
+            self.allow("xray:PutTraceSegments", on=["*"])
 
     def allow(self, *actions: str, on: list[str]) -> None:
         """Grant exactly these actions on exactly these resources (ARNs) to the function's own role."""

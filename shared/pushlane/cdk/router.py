@@ -59,6 +59,7 @@ class Router(Construct):
             timeout_seconds=ROUTER_TIMEOUT_SECONDS,
             memory_mb=_MEMORY_MB[config.stage],
             aws_services=TURN_SERVICES,
+            traced=True,
         )
         allow_turns(self.routed, state, channels, agent_queue_prefix)
         self.routed.allow("sqs:SendMessage", on=[channels.quarantine.queue_arn, channels.held.queue_arn])
@@ -138,4 +139,6 @@ def router_settings(config: StageConfig, state: State, channels: Channels) -> Ro
         accept_unsigned_tenant=config.accept_unsigned_tenant,
         tenant_doors="",
         outbound_queue_url="" if channels.outbound is None else channels.outbound.queue_url,
+        traces=config.traces,
+        traces_ratio=config.traces_ratio,
     )

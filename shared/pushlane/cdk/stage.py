@@ -39,8 +39,9 @@ def config_of_context(scope: Construct) -> StageConfig:
 
     `-c trusted_doors=true` says that only trusted principals can reach the doors, so that the tenant in a message's
     body is believed outside `local` too; `-c event_log=true` has tasks' event logs written at `local`; `-c api=` and
-    `-c iam_api=` say whether the HTTP and WebSocket API is deployed, whose streams need the event logs. Raises
-    `ValueError` for an unknown stage.
+    `-c iam_api=` say whether the HTTP and WebSocket API is deployed, whose streams need the event logs; `-c traces=`
+    (`none`, `file:PATH`, `otlp:URL` or `xray`) and `-c traces_ratio=` where spans go and of which share of the traces.
+    Raises `ValueError` for an unknown stage, and for traces that go nowhere.
     """
     config = stage_config(str(scope.node.try_get_context("stage") or Stage.LOCAL))
     api = flag(scope, "api", default=config.api)
@@ -50,7 +51,17 @@ def config_of_context(scope: Construct) -> StageConfig:
         event_log=api or flag(scope, "event_log", default=config.event_log),
         api=api,
         iam_api=api and flag(scope, "iam_api", default=config.iam_api),
+        traces=str(scope.node.try_get_context("traces") or config.traces),
+        traces_ratio=_ratio(scope, default=config.traces_ratio),
     )
+
+
+def _ratio(scope: Construct, *, default: float) -> float:
+    said = scope.node.try_get_context("traces_ratio")
+    try:
+        return default if said is None else float(said)
+    except ValueError as error:
+        raise ValueError(f"traces_ratio={said!r}: a share from 0 to 1, as 0.05") from error
 
 
 def bundle_plan(scope: Construct, config: StageConfig) -> BundlePlan:

@@ -1,4 +1,4 @@
-"""State: the six tables, the bucket for large payloads and the secret that signs reservation tokens."""
+"""State: the seven tables, the bucket for large payloads and the secret that signs reservation tokens."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb
@@ -36,6 +36,7 @@ class State(Construct):
         self.configuration = self._table("Config")
         self.events = self._table("Events", expires=True)
         self.connections = self._table("Connections", expires=True)
+        self.measures = self._table("Measures", expires=True)
         self.claims = self._bucket()
         self.signing_secret = self._secret()
 

@@ -57,6 +57,7 @@ class Sweep(Construct):
             failed_calls=self.dead_letters,
         )
         allow_turns(self.sweeping, state, channels, agent_queue_prefix)
+        self.sweeping.allow("dynamodb:PutItem", on=[state.measures.table_arn])
         target = scheduler_targets.LambdaInvoke(
             self.sweeping.function,
             dead_letter_queue=self.dead_letters,
@@ -78,4 +79,5 @@ def _settings(config: StageConfig, state: State, channels: Channels) -> SweepSet
         wakeups_queue_url=channels.wakeups.queue_url,
         signing_secret_arn=state.signing_secret.secret_arn,
         outbound_queue_url="" if channels.outbound is None else channels.outbound.queue_url,
+        measures_table=state.measures.table_name,
     )

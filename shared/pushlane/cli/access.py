@@ -95,7 +95,8 @@ class Access:
             raise InvalidPrincipal("name", f"no trusted issuer is called {name!r}: see `pushlane keys issuers list`")
         for one in named:
             remove_issuer(self._target.store, one.issuer)
-            output.line(f"{one.name}: not trusted any more; every function knows within a second")
+        said = "\n".join(f"{one.name}: not trusted any more; every function knows within a second" for one in named)
+        self._say({"removed": [one.name for one in named]}, said)
 
     def add_role(self, said: Mapping[str, Any]) -> None:
         made = _converted(said, IamPrincipal)
@@ -117,7 +118,7 @@ class Access:
     def remove_role(self, arn: str) -> None:
         if not remove_principal(self._target.store, arn):
             raise InvalidPrincipal("arn", f"{arn!r} is not let in: see `pushlane keys roles list`")
-        output.line(f"{arn}: not let in any more; every function knows within a second")
+        self._say({"removed": [arn]}, f"{arn}: not let in any more; every function knows within a second")
 
     def _ring(self) -> KeyRing:
         return ring_of(signing_secret(self._target.session.client("secretsmanager"), self._secret_arn()))

@@ -101,6 +101,7 @@ def rotate(
 @callbacks.command()
 def remove(
     tenant: Tenant,
+    json: Json = False,
     stage: Stage = StageName.LOCAL,
     profile: Profile = None,
     endpoint: Endpoint = None,
@@ -118,7 +119,10 @@ def remove(
     before = callback_settings(target.store, tenant)
     if before is not None and before.default is not None:
         set_default(target.store, tenant, None, before.secret.kid, now_ms())
-    output.line(f"{tenant}: nobody is told, unless a task names a URL")
+    if json:
+        output.as_json({"tenant_id": tenant, "default": None})
+    else:
+        output.line(f"{tenant}: nobody is told, unless a task names a URL")
 
 
 def _show(target: "Target", tenant: str, settings: "CallbackSettings | None", *, json: bool) -> None:

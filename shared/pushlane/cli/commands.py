@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pushlane.cli import output
-from pushlane.cli.options import DoorName, Endpoint, Json, Profile, Stage, StageName
+from pushlane.cli.options import Api, DoorName, Endpoint, Json, Profile, Stage, StageName
 
 if TYPE_CHECKING:
-    from pushlane.client import Client, Commanded
+    from pushlane.cli.ways import Told
 
 Task = Annotated[str, typer.Argument(help="Task id, as t-...")]
 Tenant = Annotated[str | None, typer.Option(help="Tenant of the task; looked up when it is left out.")]
-Way = Annotated[DoorName, typer.Option(help="The way in.")]
+Door = Annotated[DoorName | None, typer.Option(help="The way in; without it sqs.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -25,7 +25,8 @@ def cancel(
     task: Task,
     reason: Annotated[str | None, typer.Option(help="Why, for those who look at the task later.")] = None,
     tenant: Tenant = None,
-    door: Way = DoorName.SQS,
+    door: Door = None,
+    api: Api = None,
     json: Json = False,
     stage: Stage = StageName.LOCAL,
     profile: Profile = None,
@@ -37,13 +38,13 @@ def cancel(
     success that was there first stays one. `pushlane watch` shows the end.
 
     \b
-    Example:
+    Examples:
       pushlane cancel t-0123456789abcdef0123456789abcdef --reason "the customer is gone"
+      pushlane cancel t-0123456789abcdef0123456789abcdef --api https://api.example.com
     """
-    from pushlane.cli.target import connect
+    from pushlane.cli.ways import way_to
 
-    client = connect(stage, profile, endpoint).client
-    _told(client.cancel(tenant or tenant_of(client, task), task, reason=reason, door=door.value), json=json)
+    _say(way_to(api, stage, profile, endpoint, tenant=tenant, door=door).cancel(task, reason), json=json)
 
 
 def signal(
@@ -52,7 +53,8 @@ def signal(
     data: Annotated[str, typer.Option(help="What it says: a JSON object of at most 16 KiB.")] = "{}",
     id: Annotated[str | None, typer.Option(help="Sent twice with the same id it is one signal.")] = None,  # noqa: A002 - the option is --id
     tenant: Tenant = None,
-    door: Way = DoorName.SQS,
+    door: Door = None,
+    api: Api = None,
     json: Json = False,
     stage: Stage = StageName.LOCAL,
     profile: Profile = None,
@@ -61,20 +63,15 @@ def signal(
     """Tell a task something while it runs or waits: an answer, an interruption, another direction.
 
     \b
-    Example:
+    Examples:
       pushlane signal t-0123456789abcdef0123456789abcdef approval --data '{"approved": true}'
+      pushlane signal t-0123456789abcdef0123456789abcdef approval --api https://api.example.com
     """
-    from pushlane.cli.target import connect
+    from pushlane.cli.ways import way_to
 
     said = _object(data)
-    client = connect(stage, profile, endpoint).client
-    sent = client.signal(tenant or tenant_of(client, task), task, name, said, signal_id=id, door=door.value)
-    _told(sent, json=json)
-
-
-def tenant_of(client: "Client", task_id: str) -> str:
-    """The tenant of a task, read from the task; raises `TaskUnknown`."""
-    return client.task(task_id).tenant_id
+    way = way_to(api, stage, profile, endpoint, tenant=tenant, door=door)
+    _say(way.signal(task, name, said, id), json=json)
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -86,9 +83,14 @@ def _object(text: str) -> dict[str, Any]:
         raise typer.BadParameter(f"not a JSON object: {error}", param_hint="--data") from error
 
 
-def _told(sent: "Commanded", *, json: bool) -> None:
+def _say(told: "Told", *, json: bool) -> None:
     if json:
-        output.as_json(sent)
+        output.as_json(told)
         return
-    as_signal = f" (signal id {sent.signal_id})" if sent.signal_id else ""
-    output.line(f"{sent.subject_id}: {sent.command} sent{as_signal}")
+    said = f"{told.command} sent" if told.status is None else told.status
+    notes = [
+        *([f"signal id {told.signal_id}"] if told.signal_id else []),
+        *(["its attempt is told, and ends within its grace"] if told.ordered else []),
+        *(["the task was waiting for it, and goes on"] if told.resumed else []),
+    ]
+    output.line(f"{told.subject_id}: {said}" + (f" ({'; '.join(notes)})" if notes else ""))

@@ -123,7 +123,13 @@ def rotate(
 
 
 @hooks.command()
-def remove(hook_id: HookId, stage: Stage = StageName.LOCAL, profile: Profile = None, endpoint: Endpoint = None) -> None:
+def remove(
+    hook_id: HookId,
+    json: Json = False,
+    stage: Stage = StageName.LOCAL,
+    profile: Profile = None,
+    endpoint: Endpoint = None,
+) -> None:
     """Remove a hook: from now on nothing that is sent to it becomes a task.
 
     \b
@@ -135,7 +141,10 @@ def remove(hook_id: HookId, stage: Stage = StageName.LOCAL, profile: Profile = N
 
     target = connect(stage, profile, endpoint)
     remove_hook(target.store, _found(target, hook_id))
-    output.line(f"{hook_id}: removed")
+    if json:
+        output.as_json({"hook_id": hook_id, "removed": True})
+    else:
+        output.line(f"{hook_id}: removed")
 
 
 def _found(target: "Target", hook_id: str) -> "Hook":

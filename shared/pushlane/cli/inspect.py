@@ -5,11 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pushlane.cli import output
-from pushlane.cli.options import Endpoint, Json, Profile, Stage, StageName
+from pushlane.cli.options import Api, Endpoint, Json, Profile, Stage, StageName
 
 if TYPE_CHECKING:
     from pushlane.cli.target import Target
+    from pushlane.cli.ways import Way
     from pushlane.client.overview import Seen
+
+_LATEST = 20
 
 
 def add_to(app: typer.Typer) -> None:
@@ -19,25 +22,41 @@ def add_to(app: typer.Typer) -> None:
 
 
 def status(
+    task: Annotated[str | None, typer.Argument(help="One task, as t-...; without it the installation.")] = None,
     count: Annotated[bool, typer.Option("--count", help="Count tasks by status too; reads the whole table.")] = False,
+    tenant: Annotated[str | None, typer.Option(help="With --api: whom an operator speaks for.")] = None,
+    api: Api = None,
     json: Json = False,
     stage: Stage = StageName.LOCAL,
     profile: Profile = None,
     endpoint: Endpoint = None,
 ) -> None:
-    """Show queue depths, parked tasks, live reservations and dead letters.
+    """Show queue depths, parked tasks, live reservations and dead letters; or one task as it stands.
+
+    With --api and no task: the tenant's latest tasks.
 
     \b
     Examples:
       pushlane status
       pushlane status --count --stage prod --profile ops
+      pushlane status t-0123456789abcdef0123456789abcdef --json
+      pushlane status --api https://api.example.com
     """
+    if task is not None or api is not None:
+        from pushlane.cli.ways import way_to
+
+        _tasks(way_to(api, stage, profile, endpoint, tenant=tenant), task, json=json)
+        return
     from pushlane.cli.target import connect
 
     seen = _seen(connect(stage, profile, endpoint), count=count)
     if json:
         output.as_json(seen)
-        return
+    else:
+        _installation(seen)
+
+
+def _installation(seen: "Seen") -> None:
     dead = [queue for queue in seen.dead_letters if queue.total]
     queues = [(q.name, q.waiting, q.in_flight, q.delayed) for q in (*seen.queues, seen.quarantine, *dead)]
     output.table("Queues", ("queue", "waiting", "in flight", "delayed"), queues)
@@ -47,6 +66,24 @@ def status(
     output.line(f"live reservations: {seen.live_reservations}")
     if seen.tasks is not None:
         output.line("tasks: " + (", ".join(f"{n} {status}" for status, n in sorted(seen.tasks.items())) or "none"))
+
+
+def _tasks(way: "Way", task_id: str | None, *, json: bool) -> None:
+    from pushlane.cli.ways import line_of, plain
+
+    if task_id is not None:
+        one = way.task(task_id)
+        if json:
+            output.as_json(plain(one))
+        else:
+            output.line(line_of(one))
+        return
+    found = way.latest(_LATEST)
+    if json:
+        output.as_json([plain(one) for one in found])
+        return
+    for one in found:
+        output.line(line_of(one))
 
 
 def agents(

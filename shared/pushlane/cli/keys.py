@@ -198,6 +198,7 @@ def list_issuers(
 @issuers.command("remove")
 def remove_issuer(
     name: Annotated[str, typer.Argument(help="Its name in `pushlane keys issuers list`.")],
+    json: Json = False,
     stage: Stage = StageName.LOCAL,
     profile: Profile = None,
     endpoint: Endpoint = None,
@@ -211,7 +212,7 @@ def remove_issuer(
     from pushlane.cli.access import Access
     from pushlane.cli.target import connect
 
-    Access(connect(stage, profile, endpoint)).remove_issuer(name)
+    Access(connect(stage, profile, endpoint), json=json).remove_issuer(name)
 
 
 @roles.command("add")
@@ -258,6 +259,7 @@ def list_roles(
 @roles.command("remove")
 def remove_role(
     arn: Annotated[str, typer.Argument(help="Its ARN in `pushlane keys roles list`.")],
+    json: Json = False,
     stage: Stage = StageName.LOCAL,
     profile: Profile = None,
     endpoint: Endpoint = None,
@@ -271,4 +273,4 @@ def remove_role(
     from pushlane.cli.access import Access
     from pushlane.cli.target import connect
 
-    Access(connect(stage, profile, endpoint)).remove_role(arn)
+    Access(connect(stage, profile, endpoint), json=json).remove_role(arn)

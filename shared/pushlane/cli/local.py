@@ -23,7 +23,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def up(
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=1, max=65535)] = DEFAULT_PORT,
+    port: Annotated[
+        int, typer.Option(envvar="PUSHLANE_PORT", help="Port on 127.0.0.1.", min=1, max=65535)
+    ] = DEFAULT_PORT,
     api: Annotated[bool, typer.Option("--api", help="Also the HTTP and WebSocket API, and tasks' event logs.")] = False,
     json: Json = False,
 ) -> None:
@@ -54,7 +56,7 @@ def up(
     if api:
         found = Installation.from_stacks(Stage.LOCAL, deployment.outputs)
         output.line(f"HTTP API: {found.http_url}\nWebSocket API: {found.web_socket_url}")
-    output.line("Next: pushlane tenants add atlas; pushlane submit README.md --tenant atlas --type extract --wait")
+    output.line("Next: pushlane agents; pushlane tenants add atlas; pushlane submit FILE --tenant atlas --type TYPE")
     output.line("Stop it with: pushlane down")
 
 

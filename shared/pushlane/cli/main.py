@@ -11,17 +11,24 @@ from pushlane.cli import (
     agent,
     callbacks,
     commands,
+    console,
     dlq,
+    doctor,
     hooks,
     init,
     inspect,
     keys,
     local,
+    migrate,
     policy,
+    pools,
+    report,
     schedules,
     simulate,
     tasks,
     tenants,
+    top,
+    trace,
     why,
     workflows,
 )
@@ -39,6 +46,12 @@ app = typer.Typer(
 local.add_to(app)
 tasks.add_to(app)
 inspect.add_to(app)
+console.add_to(app)
+pools.add_to(app)
+top.add_to(app)
+trace.add_to(app)
+report.add_to(app)
+doctor.add_to(app)
 tenants.add_to(app)
 keys.add_to(app)
 callbacks.add_to(app)
@@ -46,6 +59,7 @@ hooks.add_to(app)
 schedules.add_to(app)
 simulate.add_to(app)
 policy.add_to(app)
+migrate.add_to(app)
 why.add_to(app)
 commands.add_to(app)
 dlq.add_to(app)

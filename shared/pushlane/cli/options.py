@@ -32,3 +32,7 @@ Endpoint = Annotated[
     str | None,
     typer.Option(envvar="AWS_ENDPOINT_URL", help="Talk to this endpoint instead, as http://127.0.0.1:4566."),
 ]
+Api = Annotated[
+    str | None,
+    typer.Option("--api", metavar="URL", help="Over HTTP instead, at this address; the key is in PUSHLANE_API_KEY."),
+]

@@ -80,9 +80,7 @@ def set_(
     target = connect(stage, profile, endpoint)
     store = target.store
     try:
-        made = change_policy(
-            store, document, changed_by=by or _user(), now_ms=now_ms(), expect_revision=expect_revision
-        )
+        made = change_policy(store, document, changed_by=by or user(), now_ms=now_ms(), expect_revision=expect_revision)
     except InvalidPolicy as error:
         _refuse(error.field, error.reason, json=json, stays=True)
     except PolicyMoved as error:
@@ -149,7 +147,8 @@ def _effective(said: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in whole.items() if name != "revision"}
 
 
-def _user() -> str:
+def user() -> str:
+    """Who runs the command, as this machine says."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user need not have a name

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SEED = 7
 MISSED = 1
 
-simulator = typer.Typer(help="Compare schedulers on a trace under a virtual clock.")
+simulator = typer.Typer()
 
 Policies = Annotated[
     list[str] | None, typer.Option("--policy", help="Repeatable, or separated by commas; all without it.")
@@ -135,6 +135,7 @@ def generate(
     file: Annotated[Path, typer.Argument(help="The trace file to write.")],
     requests: Requests = None,
     seed: Seed = SEED,
+    json: Json = False,
 ) -> None:
     """Write the trace file of a published world.
 
@@ -149,14 +150,25 @@ def generate(
     with_header = list(as_lines(rows_of(generator, seed, requests)))
     with file.open("w", newline="") as written:
         written.writelines(with_header)
-    output.line(f"{file}: {len(with_header) - 1:,} tasks")
+    if json:
+        output.as_json({"file": str(file), "tasks": len(with_header) - 1})
+    else:
+        output.line(f"{file}: {len(with_header) - 1:,} tasks")
 
 
 @simulator.command()
-def policies() -> None:
-    """List the policies that can be compared."""
+def policies(json: Json = False) -> None:
+    """List the policies that can be compared.
+
+    \b
+    Example:
+      pushlane simulate policies --json
+    """
     from pushlane.simulator.policies import DESCRIPTIONS
 
+    if json:
+        output.as_json(DESCRIPTIONS)
+        return
     output.table("Policies", ("name", "what it does"), list(DESCRIPTIONS.items()))
 
 

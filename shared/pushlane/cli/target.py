@@ -11,6 +11,7 @@ from pushlane.aws.queues import SqsSender
 from pushlane.cli.options import StageName
 from pushlane.cli.place import OUTPUTS_FILE, NoProject, deploy_folder, project_root, state_folder
 from pushlane.client import AwsClients, Client, Installation, NotInstalled
+from pushlane.client.installation import STACK_VARIABLE
 from pushlane.client.overview import Overview
 from pushlane.model.envelope_proof import EnvelopeKey
 from pushlane.model.keyring import KeyRing, ring_of
@@ -18,6 +19,8 @@ from pushlane.state.pools import wake_after_policy
 
 if TYPE_CHECKING:
     from boto3.session import Session
+
+    from pushlane.ports import TaskListing
 
 # What verbs send through the doors is signed with this key, where doors take nothing unsigned.
 ENVELOPE_KEY: Final = "PUSHLANE_ENVELOPE_KEY"
@@ -46,6 +49,12 @@ class Target:
     @cached_property
     def overview(self) -> Overview:
         return Overview(self.installation, self.store, self.aws.sqs)
+
+    @cached_property
+    def listing(self) -> "TaskListing":
+        from pushlane.aws.listing import DynamoTaskListing
+
+        return DynamoTaskListing(self.aws.dynamodb, self.installation.tasks_table)
 
     def keyring(self) -> KeyRing:
         """The installation's signing keys; raises `NotInstalled` when its stacks do not say where they are."""
@@ -83,7 +92,8 @@ def now_ms() -> int:
 
 
 def _by_stacks(session: "Session", stage: StageName) -> Target:
-    return Target(session, Installation.from_cloudformation(stage.value, session.client("cloudformation")))
+    cloudformation, stack = session.client("cloudformation"), os.environ.get(STACK_VARIABLE)
+    return Target(session, Installation.from_cloudformation(stage.value, cloudformation, stack))
 
 
 def _started_locally(folder: Path) -> Target:

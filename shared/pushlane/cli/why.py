@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pushlane.cli import output
-from pushlane.cli.options import Endpoint, Json, Profile, Stage, StageName
+from pushlane.cli.options import Api, Endpoint, Json, Profile, Stage, StageName
 
 if TYPE_CHECKING:
     from pushlane.client.why import Why
@@ -20,6 +20,8 @@ def add_to(app: typer.Typer) -> None:
 
 def why(
     task: Annotated[str, typer.Argument(help="Task id, as t-...")],
+    tenant: Annotated[str | None, typer.Option(help="With --api: whom an operator speaks for.")] = None,
+    api: Api = None,
     json: Json = False,
     stage: Stage = StageName.LOCAL,
     profile: Profile = None,
@@ -30,13 +32,11 @@ def why(
     The reason is recomputed from the state of now, by the same plan that dispatches.
 
     \b
-    Example:
+    Examples:
       pushlane why t-0123456789abcdef0123456789abcdef
+      pushlane why t-0123456789abcdef0123456789abcdef --api https://api.example.com
     """
-    from pushlane.cli.target import connect, now_ms
-    from pushlane.client.why import why as asked
-
-    said = asked(connect(stage, profile, endpoint).store, task, now_ms())
+    said = _asked(task, tenant, api, (stage, profile, endpoint))
     if json:
         output.as_json(said)
         return
@@ -74,6 +74,20 @@ def resources(
         for one in found
     ]
     output.table("Resources", ("resource", "limit", "used", "all there again", "paused until"), rows)
+
+
+def _asked(task_id: str, tenant: str | None, api: str | None, where: tuple[StageName, str | None, str | None]) -> "Why":
+    if api is None:
+        from pushlane.cli.target import connect, now_ms
+        from pushlane.client.why import why as asked
+
+        return asked(connect(*where).store, task_id, now_ms())
+    import msgspec
+
+    from pushlane.cli.over_http import api_client
+    from pushlane.client.why import Why
+
+    return msgspec.convert(api_client(api, tenant=tenant).why(task_id).said, Why)
 
 
 def _rows(said: "Why") -> list[tuple[str, str]]:

@@ -35,14 +35,19 @@ def prepare(
     fresh_key: str,
     correlation_id: str | None = None,
     traceparent: str | None = None,
+    submitted_at_ms: int | None = None,
 ) -> Submission:
     """Check `data` by the event schema, give it `fresh_key` if it has no idempotency key of its own, and write its
-    tenant's intake slot into the metadata.
+    tenant's intake slot into the metadata. `traceparent`: the W3C trace context that the task's trace goes on from.
 
     Raises `InvalidSubmission` that names the field.
     """
     metadata = SubmitMetadata(
-        name=SUBMIT_DETAIL_TYPE, version=1, correlation_id=correlation_id, traceparent=traceparent
+        name=SUBMIT_DETAIL_TYPE,
+        version=1,
+        correlation_id=correlation_id,
+        traceparent=traceparent,
+        submitted_at_ms=submitted_at_ms,
     )
     fields = _builtins(data)
     key = fields.get("idempotency_key") or fresh_key

@@ -11,24 +11,15 @@ from typing import Final
 from msgspec import Struct
 
 from pushlane.client.removal import Removal, Tables
+from pushlane.client.tenants import begin_erasing
 from pushlane.model.claim_check import claim_prefix
 from pushlane.model.errors import PushlaneError
 from pushlane.model.task import Status
 from pushlane.model.workflow import WorkflowStatus
-from pushlane.ports import (
-    ConditionFailed,
-    Delete,
-    ErasableBlobs,
-    Item,
-    Key,
-    Present,
-    Table,
-    Update,
-)
+from pushlane.ports import Delete, ErasableBlobs, Item, Key, Table
 from pushlane.state.items import text
 from pushlane.state.keys import TASK, WORKFLOW, tenant_key
 
-ERASING: Final = "erasing"
 TIMEOUT_SECONDS: Final = 600.0
 # Routers and authorizers know a status within a second.
 KNOWN_SECONDS: Final = 1.5
@@ -41,7 +32,15 @@ _PASSES_MAX: Final = 6
 _READ_MAX: Final = 100
 # Who is let in goes first: then whatever breaks off, nothing of the tenant comes in. Tasks come after what is known to
 # be the tenant's by them.
-_ORDER: Final = (Table.CONFIG, Table.CONNECTIONS, Table.SCHEDULER, Table.EVENTS, Table.TASKS, Table.ATTEMPTS)
+_ORDER: Final = (
+    Table.CONFIG,
+    Table.CONNECTIONS,
+    Table.SCHEDULER,
+    Table.EVENTS,
+    Table.TASKS,
+    Table.ATTEMPTS,
+    Table.MEASURES,
+)
 
 
 class StillLiving(PushlaneError):
@@ -112,9 +111,7 @@ class Erasure:
         )
 
     def _shut_out(self) -> None:
-        try:
-            self._store.write(Update(tenant_key(self._tenant_id), set={"status": ERASING}, conditions=(Present(),)))
-        except ConditionFailed:
+        if begin_erasing(self._store, self._tenant_id) is None:
             return  # it is not registered (any more), so nothing comes in
         self._ports.told("shut out: every door refuses it")
         self._ports.sleep(KNOWN_SECONDS)

@@ -15,18 +15,23 @@ from pushlane.ports import Table
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_cloudformation.type_defs import StackTypeDef
 
 _DEAD_LETTERS: Final = "dead_letter_queues"
 _LISTS: Final = frozenset({"intake_queue_urls", "intake_topic_arns", _DEAD_LETTERS})
 _URLS: Final = frozenset({"http_url", "iam_http_url", "web_socket_url"})
 _API_HOST: Final = ".execute-api.localhost"
+# What `Dispatcher` tags its stack with, and everything in it.
+STAGE_TAG: Final = "pushlane:stage"
+# Names the stack of an installation where an account and region have several of a stage.
+STACK_VARIABLE: Final = "PUSHLANE_STACK"
 
 
 class Installation(Struct, frozen=True, kw_only=True):
     """One deployed Pushlane. Each field is a stack output of that name in CamelCase (`tasks_table` is `TasksTable`).
 
-    `http_url`, `iam_http_url` (for callers that sign with AWS credentials) and `web_socket_url` are None where the API
-    is not deployed.
+    `measures_table` is None where a version is deployed that keeps none. `http_url`, `iam_http_url` (for callers that
+    sign with AWS credentials) and `web_socket_url` are None where the API is not deployed.
     """
 
     stage: str
@@ -47,6 +52,7 @@ class Installation(Struct, frozen=True, kw_only=True):
     held_queue_url: str
     quarantine_queue_url: str
     dead_letter_queues: tuple[DeadLetterPlace, ...]
+    measures_table: str | None = None
     signing_secret_arn: str | None = None
     schedule_group: str | None = None
     http_url: str | None = None
@@ -63,6 +69,7 @@ class Installation(Struct, frozen=True, kw_only=True):
             Table.CONFIG: self.config_table,
             Table.EVENTS: self.events_table,
             Table.CONNECTIONS: self.connections_table,
+            **({} if self.measures_table is None else {Table.MEASURES: self.measures_table}),
         }
 
     @classmethod
@@ -93,17 +100,42 @@ class Installation(Struct, frozen=True, kw_only=True):
         return cls.from_stacks(stage, stacks)
 
     @classmethod
-    def from_cloudformation(cls, stage: str, cloudformation: "CloudFormationClient") -> "Installation":
-        """From the outputs of the stage's stacks in the account and region that the client speaks to."""
-        prefix = stack_prefix(stage)
+    def from_cloudformation(
+        cls, stage: str, cloudformation: "CloudFormationClient", stack: str | None = None
+    ) -> "Installation":
+        """From the outputs of the stage's stacks in the account and region that the client speaks to.
+
+        Those are the stacks that are named for the stage; else the stack that a `Dispatcher` tagged with it, in an app
+        of your own. `stack` names that one where there are several. Raises `NotInstalled`.
+        """
         pages = cloudformation.get_paginator("describe_stacks").paginate()
-        stacks = [stack for page in pages for stack in page["Stacks"] if stack["StackName"].startswith(prefix)]
-        if not stacks:
+        stacks = [one for page in pages for one in page["Stacks"]]
+        outputs = {one["StackName"]: _outputs(one) for one in _stacks_of(stage, stacks, stack)}
+        homes = sorted(name for name, values in outputs.items() if output_name("tasks_table") in values)
+        if len(homes) > 1:
             raise NotInstalled(
-                f"no stack {prefix}* in this account and region; deploy with `cdk deploy -c stage={stage}`"
+                f"stage {stage} is there more than once: {', '.join(homes)}; set {STACK_VARIABLE} to one"
             )
-        outputs = [{o["OutputKey"]: o["OutputValue"] for o in stack.get("Outputs", [])} for stack in stacks]
-        return cls.from_outputs(stage, _merged(outputs))
+        return cls.from_stacks(stage, outputs)
+
+
+def _stacks_of(stage: str, stacks: "Iterable[StackTypeDef]", stack: str | None) -> "list[StackTypeDef]":
+    """The stacks of one installation; raises `NotInstalled` when there are none."""
+    listed, prefix = list(stacks), stack_prefix(stage)
+    if stack is not None:
+        found = [one for one in listed if one["StackName"] == stack]
+    else:
+        named = [one for one in listed if one["StackName"].startswith(prefix)]
+        found = named or [one for one in listed if {"Key": STAGE_TAG, "Value": stage} in one.get("Tags", [])]
+    if not found:
+        raise NotInstalled(
+            f"no stack {stack or f'{prefix}*'} in this account and region; deploy with `cdk deploy -c stage={stage}`"
+        )
+    return found
+
+
+def _outputs(stack: "StackTypeDef") -> dict[str, str]:
+    return {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", [])}
 
 
 def stack_prefix(stage: str) -> str:

@@ -104,11 +104,13 @@ class Client(Commands, Workflows):
         *,
         door: Door | str = Door.SQS,
         correlation_id: str | None = None,
+        traceparent: str | None = None,
     ) -> Submitted:
-        """Submit one task. Raises `InvalidSubmission` (naming the field) before anything is sent, and
-        `SubmissionRefused` when the door did not take it; then repeat it with the key that the error names.
+        """Submit one task; `traceparent` (W3C) names the trace that it goes on in. Raises `InvalidSubmission` (naming
+        the field) before anything is sent, and `SubmissionRefused` when the door did not take it; then repeat it with
+        the key that the error names.
         """
-        batch = self.submit_many([data], door=door, correlation_id=correlation_id)
+        batch = self.submit_many([data], door=door, correlation_id=correlation_id, traceparent=traceparent)
         for refused in batch.refused:
             raise SubmissionRefused(str(door), refused.idempotency_key, refused.reason)
         return batch.accepted[0]
@@ -119,13 +121,15 @@ class Client(Commands, Workflows):
         *,
         door: Door | str = Door.SQS,
         correlation_id: str | None = None,
+        traceparent: str | None = None,
     ) -> Batch:
         """Submit tasks in as few requests as the door allows, and say of each whether it was taken.
 
         All are checked first: `InvalidSubmission` means that none was sent.
         """
         way = door_of(door)
-        prepared = [self._prepared(index, data, correlation_id) for index, data in enumerate(items)]
+        trace = {"correlation_id": correlation_id, "traceparent": traceparent}
+        prepared = [self._prepared(index, data, trace) for index, data in enumerate(items)]
         submissions = [self._claimed(one) for one in prepared]
         records = [
             Record(index=index, tenant_id=one.tenant_id, body=self._signed(one))
@@ -186,9 +190,11 @@ class Client(Commands, Workflows):
     def _signed(self, submission: Submission) -> str:
         return signed(submission.encoded(), SUBMIT_DETAIL_TYPE, self._envelope_key)
 
-    def _prepared(self, index: int, data: SubmitData | Mapping[str, Any], correlation_id: str | None) -> Submission:
+    def _prepared(
+        self, index: int, data: SubmitData | Mapping[str, Any], trace: Mapping[str, str | None]
+    ) -> Submission:
         try:
-            return prepare(data, fresh_key=self._new_key(), correlation_id=correlation_id)
+            return prepare(data, fresh_key=self._new_key(), submitted_at_ms=self._now_ms(), **trace)
         except InvalidSubmission as error:
             raise InvalidSubmission(error.field, f"{error.reason} (submission {index})") from error
 

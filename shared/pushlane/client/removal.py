@@ -27,6 +27,7 @@ from pushlane.state.copied_log import place_key
 from pushlane.state.event_log import HEAD, head_key, head_of
 from pushlane.state.items import text
 from pushlane.state.keys import TASK, WORKFLOW, task_key
+from pushlane.state.measures import sample_without
 from pushlane.state.ownership import owner_of, subject_of
 from pushlane.state.principals import all_issuers, put_issuer, remove_issuer
 from pushlane.state.schedules import load_schedule
@@ -51,6 +52,8 @@ _KINDS: Final = {
     (Table.CONNECTIONS, "CONNECTION"): "connections",
     (Table.CONNECTIONS, "SUB"): "subscriptions",
     (Table.TASKS, "FACT"): "facts",
+    (Table.MEASURES, "TENANT"): "measures",
+    (Table.MEASURES, "MEASURED"): "measures",
 }
 _EMPTY: Final = (AnyOf((Missing("depth"), Equals("depth", 0))),)
 _UNUSED: Final = (AnyOf((Missing("in_flight"), Equals("in_flight", 0))),)
@@ -88,6 +91,9 @@ class Removal:
         for item in self._store.scan(table):
             if self._is_mine(item):
                 self._remove(item)
+            elif (without := sample_without(item, self._tenant_id)) is not None:
+                self._store.write(without)  # a sample of a pool is nobody's, and names who waited
+                self.counted("samples")
 
     def _is_mine(self, item: Item) -> bool:
         owner = owner_of(item)

@@ -23,6 +23,7 @@ from pushlane.state.keys import TENANTS, tenant_key
 
 ACTIVE = "active"
 SUSPENDED = "suspended"
+ERASING = "erasing"
 TENANTS_MAX = 10_000
 
 
@@ -56,6 +57,17 @@ def set_status(store: ItemStore, tenant_id: str, status: str) -> Tenant | None:
     changed_from = AnyOf((Equals("status", ACTIVE), Equals("status", SUSPENDED)))
     try:
         store.write(Update(key, set={"status": status}, conditions=(Present(), changed_from)))
+    except ConditionFailed:
+        return None
+    return tenant_of(store, tenant_id)
+
+
+def begin_erasing(store: ItemStore, tenant_id: str) -> Tenant | None:
+    """Shut a tenant out for good: every door refuses it and its keys, and it is not let in again. What it has is there
+    until it is removed (`pushlane.client.erasure`). None when there is none of this id.
+    """
+    try:
+        store.write(Update(tenant_key(tenant_id), set={"status": ERASING}, conditions=(Present(),)))
     except ConditionFailed:
         return None
     return tenant_of(store, tenant_id)

@@ -5,6 +5,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from pushlane.model.agent import Agent
 from pushlane.model.attempt import Attempt
 from pushlane.model.policy import Policy
 from pushlane.model.task import Tier
@@ -213,7 +214,7 @@ class _Reader:
         return largest
 
     def _running(self) -> tuple[Attempt, ...]:
-        able = {(one.pool, one.agent_id) for one in self._snapshot.agents if one.can_run(self._entry.capabilities)}
+        able = {(one.pool, one.agent_id) for one in self._snapshot.agents if self._may_get_it(one)}
         found = [
             attempt_of(item)
             for bucket in range(keys.ATTEMPT_BUCKETS)
@@ -239,8 +240,12 @@ class _Reader:
 
     def _slots(self) -> int:
         """That its tenant may use at once."""
-        agents = [one for one in self._snapshot.agents if one.accepting and one.can_run(self._entry.capabilities)]
+        agents = [one for one in self._snapshot.agents if one.accepting and self._may_get_it(one)]
         return sum(one.slots for one in agents)
+
+    def _may_get_it(self, agent: Agent) -> bool:
+        route = self._policy.tenant(self._entry.tenant_id).route(self._entry.route)
+        return agent.can_run(self._entry.capabilities, route)
 
     def _tenant(self, work: _Work) -> Contender:
         weight = self._policy.tenant(self._entry.tenant_id).weight

@@ -4,6 +4,7 @@ from pushlane.inmemory.blobs import InMemoryBlobs
 from pushlane.inmemory.channels import InMemorySender, InMemorySink
 from pushlane.inmemory.clock import ManualClock
 from pushlane.inmemory.poster import InMemoryPoster
+from pushlane.inmemory.spans import InMemorySpans
 from pushlane.inmemory.store import ChangeListener, Faults, InMemoryItemStore
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     "InMemoryPoster",
     "InMemorySender",
     "InMemorySink",
+    "InMemorySpans",
     "ManualClock",
 ]

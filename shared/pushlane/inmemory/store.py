@@ -3,7 +3,8 @@
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final, Protocol
+from copy import copy
+from typing import Final, Protocol, Self
 
 from pushlane.inmemory import limits
 from pushlane.inmemory.partition import Partition
@@ -121,6 +122,12 @@ class InMemoryItemStore:
                 self._token_ends.append((self._clock.now_ms() + TOKEN_LIFE_MS, token))
                 self._commit(changes)
         self._faults.after("transact", operations)
+
+    def without_faults(self) -> Self:
+        """The same items, for whoever is not to meet the faults."""
+        other = copy(self)
+        other._faults = _NoFaults()
+        return other
 
     def load(self, items: Iterable[Item]) -> None:
         """Store many items as they are, unchecked and untold: a state to begin with."""

@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     from mypy_boto3_apigatewayv2.type_defs import CorsTypeDef
 
 ANYWHERE: Final = "*"
-_CORS: Final[CorsTypeDef] = {
+CORS: Final[CorsTypeDef] = {
     "AllowOrigins": [ANYWHERE],
     "AllowMethods": [ANYWHERE],
-    "AllowHeaders": ["authorization", "content-type", "idempotency-key", "last-event-id", "x-api-key"],
-    "ExposeHeaders": ["location", "retry-after", "x-request-id"],
+    "AllowHeaders": [
+        *("authorization", "content-type", "idempotency-key", "if-match", "last-event-id", "pushlane-reservation"),
+        *("traceparent", "x-api-key"),
+    ],
+    "ExposeHeaders": ["etag", "location", "retry-after", "x-request-id"],
     "MaxAge": 600,
 }
 
@@ -32,5 +35,5 @@ def let_pages_call(session: Session) -> list[str]:
         if "CorsConfiguration" in api and not api["CorsConfiguration"].get("AllowOrigins")
     ]
     for api_id in unread:
-        client.update_api(ApiId=api_id, CorsConfiguration=_CORS)
+        client.update_api(ApiId=api_id, CorsConfiguration=CORS)
     return unread

@@ -31,13 +31,27 @@ class Step:
 
 
 def cdk_command(root: Path, *arguments: str) -> list[str]:
-    """The command that runs the project's own CDK command line. Raises LocalAwsError when it is not installed."""
-    script = root / "node_modules" / "aws-cdk" / "bin" / "cdk"
+    """The command that runs the CDK command line: the project's own, or the one that set-up put beside `.venv`.
+
+    Raises LocalAwsError when neither is installed.
+    """
     node = shutil.which("node", path=search_path())
-    if not script.exists() or node is None:
-        missing = "Node.js" if node is None else f"the CDK command line ({script})"
-        raise LocalAwsError(f"{missing} is not installed. Run: make setup")
+    if node is None:
+        raise LocalAwsError("Node.js is not installed. Install it, or in a checkout of Pushlane run: make setup")
+    script = _cdk_script(root)
+    if script is None:
+        raise LocalAwsError(
+            f"the CDK command line is not installed in {root}. Run: npm install aws-cdk@2 (in a checkout of Pushlane: "
+            "make setup)"
+        )
     return [node, str(script), *_QUIET_FLAGS, *arguments]
+
+
+def _cdk_script(root: Path) -> Path | None:
+    """Where npm looks for it, folder by folder upward; and beside `.venv`, for an app elsewhere that shares it."""
+    folders = [root, *root.parents, Path(sys.prefix).parent]
+    scripts = [folder / "node_modules" / "aws-cdk" / "bin" / "cdk" for folder in folders]
+    return next((script for script in scripts if script.exists()), None)
 
 
 def search_path() -> str:

@@ -1,6 +1,7 @@
 """Deploy the CDK app to a local AWS: one synth, then every stack from the one assembly.
 
-Assets go through a bucket that is made here (context flag `assets_bucket`), which saves the bootstrap stack.
+Assets go through a bucket that is made here, which saves the bootstrap stack: by the context flag `assets_bucket`, or
+under the name that an app goes by which does not know the flag.
 """
 
 from __future__ import annotations
@@ -11,18 +12,25 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from pushlane.local.assembly import cached_assembly
 from pushlane.local.browsers import let_pages_call
 from pushlane.local.cdk_command import Step, cdk_command, cdk_environment, run_step
-from pushlane.local.endpoint import LocalAws
+from pushlane.local.endpoint import LOCAL_ACCOUNT_ID, LocalAws
 from pushlane.local.sessions import session_for
+
+if TYPE_CHECKING:
+    from boto3.session import Session
 
 STEP_TIMEOUT_SECONDS = 300.0
 CONCURRENCY = 4
 ASSETS_BUCKET = "pushlane-assets"
+# The CDK's own names, unless an app chooses others.
+_QUALIFIER = "hnb659fds"
+_BOOTSTRAP_VERSION = "30"
 
 Outputs = Mapping[str, Mapping[str, str]]
 Progress = Callable[[str], None]
@@ -61,7 +69,7 @@ def deploy(app: CdkApp, aws: LocalAws, work_dir: Path, progress: Progress = prin
     work_dir = work_dir.absolute()
     work_dir.mkdir(parents=True, exist_ok=True)
     session = session_for(aws.endpoint_url, aws.region)
-    session.client("s3").create_bucket(Bucket=ASSETS_BUCKET)
+    _take_assets(session)
     started = time.monotonic()
     assembly = synthesise(app, aws, work_dir)
     seconds = {"synth": time.monotonic() - started}
@@ -73,6 +81,15 @@ def deploy(app: CdkApp, aws: LocalAws, work_dir: Path, progress: Progress = prin
     outputs = read_outputs(work_dir)
     progress(f"deployed {len(outputs)} stacks in {seconds['deploy']:.1f} s")
     return Deployment(outputs=outputs, seconds=seconds)
+
+
+def _take_assets(session: Session) -> None:
+    """What of a bootstrap stack a deployment needs: buckets for its assets, and the word that there is one."""
+    place = f"{LOCAL_ACCOUNT_ID}-{session.region_name}"
+    for bucket in (ASSETS_BUCKET, f"cdk-{_QUALIFIER}-assets-{place}"):
+        session.client("s3").create_bucket(Bucket=bucket)
+    version = f"/cdk-bootstrap/{_QUALIFIER}/version"
+    session.client("ssm").put_parameter(Name=version, Value=_BOOTSTRAP_VERSION, Type="String", Overwrite=True)
 
 
 def synthesise(app: CdkApp, aws: LocalAws, work_dir: Path) -> Path:

@@ -98,6 +98,7 @@ class FloorParts:
         self._dynamodb: DynamoDBClient = session.client("dynamodb")
         self._lambda: LambdaClient = session.client("lambda")
         self._sqs: SQSClient = session.client("sqs")
+        self._events: EventBridgeClient = session.client("events")
         self._name = name
         self._undo = undo
 
@@ -142,25 +143,6 @@ class FloorParts:
         )
         self._later(lambda: self._lambda.delete_event_source_mapping(UUID=mapping["UUID"]))
 
-    def _later(self, remove: Callable[[], object]) -> None:
-        self._undo.callback(_tolerant, remove)
-
-
-class _BusFloor(FloorParts):
-    def __init__(self, session: "Session", name: str, undo: ExitStack) -> None:
-        super().__init__(session, name, undo)
-        self._events: EventBridgeClient = session.client("events")
-
-    def deploy(self) -> Floor:
-        """Back to front, so that nothing is sent to what is not there yet."""
-        self._table()
-        second_url, second_arn = self._queue("second")
-        first_url, first_arn = self._queue("first")
-        self._consume(self._function("note", NOTE_TIME, {"TABLE": self._name}), second_arn, batch=1)
-        self._consume(self._function("forward", FORWARD, {"NEXT_QUEUE_URL": second_url}), first_arn, batch=10)
-        self._bus(first_url, first_arn)
-        return Floor(self._events, self._dynamodb, self._name)
-
     def _bus(self, queue_url: str, queue_arn: str) -> None:
         self._events.create_event_bus(Name=self._name)
         self._later(lambda: self._events.delete_event_bus(Name=self._name))
@@ -170,6 +152,21 @@ class _BusFloor(FloorParts):
         target: Any = {"Id": "first", "Arn": queue_arn}
         self._events.put_targets(Rule=self._name, EventBusName=self._name, Targets=[target])
         self._later(lambda: self._events.remove_targets(Rule=self._name, EventBusName=self._name, Ids=["first"]))
+
+    def _later(self, remove: Callable[[], object]) -> None:
+        self._undo.callback(_tolerant, remove)
+
+
+class _BusFloor(FloorParts):
+    def deploy(self) -> Floor:
+        """Back to front, so that nothing is sent to what is not there yet."""
+        self._table()
+        second_url, second_arn = self._queue("second")
+        first_url, first_arn = self._queue("first")
+        self._consume(self._function("note", NOTE_TIME, {"TABLE": self._name}), second_arn, batch=1)
+        self._consume(self._function("forward", FORWARD, {"NEXT_QUEUE_URL": second_url}), first_arn, batch=10)
+        self._bus(first_url, first_arn)
+        return Floor(self._events, self._dynamodb, self._name)
 
 
 def _tolerant(remove: Callable[[], object]) -> None:

@@ -6,6 +6,7 @@ from typing import Final
 from msgspec import Struct
 
 from pushlane.model.endpoint import Endpoint
+from pushlane.model.mode import Route
 from pushlane.model.task import DEFAULT_POOL
 
 # Attempts in a row that an agent did not start: it is broken, and taken out for a while.
@@ -76,9 +77,14 @@ class Agent(Struct, frozen=True, kw_only=True):
             return self.capacity - self.used + freed
         return min(self.claimed, self.capacity - self.used)
 
-    def can_run(self, capabilities: tuple[str, ...]) -> bool:
+    @property
+    def route(self) -> Route:
+        return Route.PUSH if self.endpoint.pushed else Route.PULL
+
+    def can_run(self, capabilities: tuple[str, ...], route: Route | None = None) -> bool:
+        """Whether work with these capabilities may come to it by `route` (None: either); what is pinned to it may."""
         if self.capabilities.issuperset(capabilities):
-            return True
+            return route is None or route is self.route
         return capabilities[0].startswith("@") and capabilities == (self.pin,)
 
 

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from pushlane.model.ids import digest
+from pushlane.model.pickup import Pickup
 from pushlane.model.task import Tier
 
 
@@ -53,6 +54,7 @@ class Outcome(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the runner says of its attempt. `result` is a JSON object or a claim check; `checkpoint` is where the next
     attempt goes on, unless this one succeeded. A suspended one goes on at `resume_at_ms`, or when a signal named
     `awaits` comes; it had seen `signals_seen` signals. `children`: it submitted tasks that are attached to its own.
+    `queued_at_ms`: since when its dispatch lay in the agent's queue, where there is one.
     """
 
     kind: OutcomeKind
@@ -67,6 +69,7 @@ class Outcome(Struct, frozen=True, kw_only=True, omit_defaults=True):
     awaits: str | None = None
     signals_seen: int = 0
     children: bool = False
+    queued_at_ms: int | None = None
 
 
 class Hold(Struct, frozen=True, array_like=True):
@@ -133,6 +136,7 @@ class Waited(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A live attempt: the reservation of one agent slot, and the lease that keeps it. `waited` says which of its
     reservations that is; `waits` counts its waits, and it is in the last of them while `waiting`.
+    `pickup`: no attempt of its task was started before it.
     """
 
     task_id: str
@@ -159,6 +163,7 @@ class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     waited: Waited = Waited()
     waits: int = 0
     waiting: bool = False
+    pickup: Pickup | None = None
 
     @property
     def stalled(self) -> bool:

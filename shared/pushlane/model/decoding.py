@@ -14,6 +14,7 @@ _AT: Final = re.compile(r" - at (?P<key>`key` in )?`(?P<path>[^`]+)`$")
 _UNKNOWN: Final = re.compile(r"^Object contains unknown field `(?P<name>.*)`$", re.DOTALL)
 _ENTRY: Final = re.compile(r"^\$\.(?P<table>\w+)(?:\[\.\.\.\]|$)")
 _QUOTED_MAX: Final = 80
+NO_SUCH_FIELD: Final = "no field of this name is known"
 
 
 class Misfit(Struct, frozen=True):
@@ -59,4 +60,4 @@ def _plain(message: str) -> Misfit:
     unknown: Any = _UNKNOWN.match(reason)
     if unknown is None:
         return Misfit(path, reason)
-    return Misfit(f"{path}.{unknown['name'][:_QUOTED_MAX]}", "no field of this name is known")
+    return Misfit(f"{path}.{unknown['name'][:_QUOTED_MAX]}", NO_SUCH_FIELD)

@@ -34,7 +34,7 @@ class SubmitMetadata(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Says what the envelope holds. `depth` counts facts that caused submissions, so that a loop ends. `intake` is the
     tenant's intake slot: channels route by it, and it says nothing about the task (unset or wrong costs isolation).
     `proof` binds the tenant to a credential; `token`, the reservation token of the attempt that submits a child, does
-    so too.
+    so too. `submitted_at_ms`: when it was sent, by the sender's clock; only its trace goes by it.
     """
 
     name: Literal["SubmitTask"]
@@ -45,6 +45,7 @@ class SubmitMetadata(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     intake: Annotated[int, Meta(ge=0, lt=INTAKE_SLOTS)] | None = None
     proof: Proof | None = None
     token: Annotated[str, Meta(max_length=TOKEN_CHARACTERS_MAX)] | None = None
+    submitted_at_ms: Annotated[int, Meta(ge=0, le=2**52, description="Unix time in milliseconds")] | None = None
 
 
 class SubmitData(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -104,13 +105,14 @@ class SetPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class HeldRecord(Struct, frozen=True, kw_only=True):
     """Router -> itself, later: a submission whose tenant is over its bound, as it was (`body`) and with the identity
     that it had at its door, so that it stays the same submission however often it is delivered. `bound_tenant`: whose
-    door that was.
+    door that was. `sent_at_ms`: since when that has had it.
     """
 
     door: Door
     source_id: Annotated[str, Meta(min_length=1, max_length=256)]
     body: msgspec.Raw
     bound_tenant: Identifier | None = None
+    sent_at_ms: int | None = None
     v: Literal[1] = 1
 
 
@@ -151,13 +153,14 @@ class Dispatch(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class Nudge(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Agent -> router: the attempt is FINISHED, look. The attempt item is the truth; this only saves a read, unless it
-    ever waited: then what it holds is not what the token says, and stands there alone.
+    ever waited: then what it holds is not what the token says, and stands there alone. `traceparent`: the attempt's.
     """
 
     token: str
     runner: str
     outcome: Outcome
     waits: int = 0
+    traceparent: str | None = None
     v: int = 1
 
 
@@ -248,9 +251,9 @@ class FactData(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `code`: the reason for programs (`on` and `off` of backpressure). The end of a task that had a deadline says how
     long after it that was (`lateness_ms`, below zero: before) and whether the deadline was `missed`, as it is by a task
     that fails or expires; `penalty` is what the miss costs by the task's own penalty function, 0 when it was met.
-    `parent_task_id`: the task that this one is attached to. `unblock_ms`: from the end of its last parent until a task
-    of a workflow could go. `counts`: of a workflow that has ended, its nodes by how they had ended by then.
-    `callback`: the courier tells somebody of it.
+    `queued_at_ms`: since when the attempt lay in its agent's queue. `parent_task_id`: the task that this one is
+    attached to. `unblock_ms`: from the end of its last parent until a task of a workflow could go. `counts`: of a
+    workflow that has ended, its nodes by how they had ended by then. `callback`: the courier tells somebody of it.
     """
 
     tenant_id: str | None = None
@@ -263,6 +266,7 @@ class FactData(Struct, frozen=True, kw_only=True, omit_defaults=True):
     door: str | None = None
     accepted_at_ms: int | None = None
     dispatched_at_ms: int | None = None
+    queued_at_ms: int | None = None
     started_at_ms: int | None = None
     finished_at_ms: int | None = None
     reason: str | None = None

@@ -10,6 +10,7 @@ from typing import Annotated, Final
 from msgspec import Meta, Struct
 
 from pushlane.model.ids import Identifier
+from pushlane.model.mode import Mode, Route, route_of_share
 from pushlane.model.task import DEFAULT_POOL, Tier
 
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -48,7 +49,8 @@ class TokenBudget(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class TenantPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One tenant's share and limits; what is null is not limited. What a document leaves out of a named tenant is as in
     `default_tenant`. `retries_per_minute`: so many failed attempts of one tier and pool are tried again at once and in
-    each minute; the others come later.
+    each minute; the others come later. `mode`: which agents get its tasks (null: any); `push_percent` of them are
+    pushed in the mode percent.
     """
 
     weight: Annotated[float, Meta(ge=0.01, le=10_000)] = 1.0
@@ -58,6 +60,24 @@ class TenantPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     tokens_per_day: TokenBudget = TokenBudget()
     tokens_per_month: TokenBudget = TokenBudget()
     retries_per_minute: Positive | None = 60
+    mode: Mode | None = None
+    push_percent: Annotated[int, Meta(ge=0, le=100)] | None = None
+
+    def marked(self, task_id: str) -> Route | None:
+        """The way that a task keeps while its tenant's are shared out; None in any other mode."""
+        return route_of_share(task_id, self.push_percent or 0) if self.mode is Mode.PERCENT else None
+
+    def route(self, marked: Route | None) -> Route | None:
+        """The way that a task with this mark goes now; None: whichever agent is free first."""
+        match self.mode:
+            case Mode.PUSH:
+                return Route.PUSH
+            case Mode.POLL | Mode.SHADOW:
+                return Route.PULL
+            case Mode.PERCENT:
+                return marked
+            case None:
+                return None
 
     @property
     def limited(self) -> bool:

@@ -6,6 +6,7 @@ import msgspec
 
 from pushlane.model.decoding import misfit
 from pushlane.model.errors import PushlaneError
+from pushlane.model.mode import Mode
 from pushlane.model.policy import DEFAULT_TIERS, Policy, PoolPolicy, Preemption, Rate, TenantPolicy
 from pushlane.model.task import Tier
 
@@ -110,6 +111,10 @@ def _check_tenant(path: str, tenant: TenantPolicy) -> None:
             raise InvalidPolicy(f"{path}.{window}.soft", "is above hard, so it would never be said")
     if tenant.task_burst is not None and tenant.tasks_per_minute is None:
         raise InvalidPolicy(f"{path}.task_burst", "means nothing without tasks_per_minute")
+    if tenant.mode is Mode.PERCENT and tenant.push_percent is None:
+        raise InvalidPolicy(f"{path}.push_percent", "is missing: mode percent needs it, a number from 0 to 100")
+    if tenant.mode is not Mode.PERCENT and tenant.push_percent is not None:
+        raise InvalidPolicy(f"{path}.push_percent", "means nothing without mode percent")
 
 
 def _check_rate(path: str, rate: Rate) -> None:

@@ -156,6 +156,8 @@ class Task(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An admitted submission, normalised: the same whatever door it came through.
 
     `payload` is the producer's JSON object, or a claim check (`pushlane.model.claim_check`) naming it in S3.
+    `submitted_at_ms`: when its producer sent it, where that says so; `sent_at_ms`: since when its door's channel has
+    had it, where that is known.
     `home_pool`: the pool that it was submitted to, when that one's lane was full and `pool` took it over.
     `children`: an attempt of it submitted tasks that are attached to it. `callback`: its own, or its tenant's default
     at the time of its acceptance.
@@ -170,6 +172,8 @@ class Task(Struct, frozen=True, kw_only=True, omit_defaults=True):
     source: Source
     body_digest: str
     accepted_at_ms: int
+    submitted_at_ms: int | None = None
+    sent_at_ms: int | None = None
     pool: str = DEFAULT_POOL
     home_pool: str | None = None
     tier: Tier = Tier.NORMAL

@@ -55,6 +55,7 @@ from pushlane.ports.store import (
     Update,
     Write,
 )
+from pushlane.ports.telemetry import SpanExporter, SpansNotExported, Tracing
 
 __all__ = [
     "LOCAL_INDEXES",
@@ -96,9 +97,12 @@ __all__ = [
     "ScheduleEntry",
     "ScheduleRefused",
     "Schedules",
+    "SpanExporter",
+    "SpansNotExported",
     "Table",
     "TaskListing",
     "TokenReused",
+    "Tracing",
     "TransactionCancelled",
     "Update",
     "Write",

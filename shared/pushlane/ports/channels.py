@@ -13,12 +13,14 @@ from pushlane.model.live import Connection
 class Message(Struct, frozen=True):
     """One queue message. `group` is the fairness group (the tenant) where the backend supports it. On a FIFO queue it
     is what stays in order, and `deduplication_id` is set: the same one within five minutes is taken once.
+    `trace_header`: X-Ray's, which SQS hands to whoever receives the message.
     """
 
     body: str
     delay_seconds: int = 0
     group: str | None = None
     deduplication_id: str | None = None
+    trace_header: str | None = None
 
 
 class MessageSender(Protocol):

@@ -19,6 +19,7 @@ class Table(StrEnum):
     CONFIG = "config"
     EVENTS = "events"
     CONNECTIONS = "connections"
+    MEASURES = "measures"
 
 
 class Key(Struct, frozen=True, order=True):

@@ -12,6 +12,7 @@ from msgspec import Struct
 from pushlane.model.errors import InvalidEvent, PushlaneError
 from pushlane.model.policy import Policy
 from pushlane.model.task import Status, Task
+from pushlane.model.trace_context import task_trace
 from pushlane.ports import Attributes
 from pushlane.router.family import cancel_orphan
 from pushlane.router.ports import RouterPorts
@@ -137,7 +138,13 @@ class Acceptance:
 
     def _settled(self, task: Task, said: Resolved | None) -> Verdict:
         resolution = Resolution.UNPUSHED if said is None else said.resolution
-        self._ports.log("intake", task_id=task.task_id, tenant_id=task.tenant_id, resolution=resolution.value)
+        self._ports.log(
+            "intake",
+            task_id=task.task_id,
+            tenant_id=task.tenant_id,
+            trace_id=task_trace(task).trace_id,
+            resolution=resolution.value,
+        )
         if said is None:
             return Verdict(kind=Kind.UNRESOLVED, task=task)
         match said.resolution:

@@ -41,21 +41,27 @@ class Router:
 
     def handle(self, event: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
         """Handle every record; a bad record never fails its neighbours. Returns `batchItemFailures`."""
-        records = event["Records"]
+        try:
+            failed = self._handle(event["Records"])
+        finally:
+            if self._ports.turn_spans is not None:
+                self._ports.turn_spans.flush()
+        return {"batchItemFailures": [{"itemIdentifier": item_id} for item_id in failed]}
+
+    def _handle(self, records: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Returns the records to deliver again."""
         source = records[0].get("eventSourceARN") if records else None
         if source == self._ports.results_queue_arn:
-            failed = self._results.handle(records)
-        elif source == self._ports.wakeups_queue_arn:
-            failed = self._wakeups(records)
-        elif records and records[0].get("eventSource") == "aws:kinesis":
+            return self._results.handle(records)
+        if source == self._ports.wakeups_queue_arn:
+            return self._wakeups(records)
+        if records and records[0].get("eventSource") == "aws:kinesis":
             self._stream(records)
-            failed = []
-        elif source == self._ports.held_queue_arn:
-            failed = self._intake([record_of_held(record) for record in records])
-        else:
-            bound_tenant = self._ports.tenant_doors.get(str(source))
-            failed = self._intake([record_of_sqs(record, bound_tenant) for record in records])
-        return {"batchItemFailures": [{"itemIdentifier": item_id} for item_id in failed]}
+            return []
+        if source == self._ports.held_queue_arn:
+            return self._intake([record_of_held(record) for record in records])
+        bound_tenant = self._ports.tenant_doors.get(str(source))
+        return self._intake([record_of_sqs(record, bound_tenant) for record in records])
 
     def _stream(self, records: Sequence[Mapping[str, Any]]) -> None:
         """A stream's batch succeeds or comes again as a whole. What was taken of it is recognised when it does."""
@@ -135,8 +141,16 @@ class Router:
             by_pool.setdefault(pool, []).append(str(message["messageId"]))
         for pool, item_ids in by_pool.items():
             try:
-                run_due(self._ports.turn, self._ports.pusher, pool)
+                self._run_due(pool)
             except (PushlaneError, *UNREADABLE) as error:
                 self._ports.log("turn-failed", pool=pool, error=f"{type(error).__name__}: {error}")
                 failed += item_ids
         return failed
+
+    def _run_due(self, pool: str) -> None:
+        spans = self._ports.turn_spans
+        if spans is not None:
+            spans.begin()
+        run_due(self._ports.turn, self._ports.pusher, pool)
+        if spans is not None:
+            spans.end(pool, ())

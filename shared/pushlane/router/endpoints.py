@@ -37,9 +37,12 @@ class Endpoints:
         sender = self._senders.get(endpoint.kind)
         if sender is None or not endpoint.target:
             return list(range(len(dispatches)))
+        if sender is self._queues:
+            # Whose turn it is has been decided: fairness in an agent's own queue would cost and change nothing.
+            dispatches = [msgspec.structs.replace(one, group=None) for one in dispatches]
         return sender.send(endpoint.target, dispatches)
 
 
 def _outbound(to: Endpoint, dispatch: Message) -> Message:
     body = endpoint.Outbound(kind=to.kind, target=to.target, dispatch=msgspec.Raw(dispatch.body.encode()))
-    return Message(to_json(body), group=dispatch.group)
+    return Message(to_json(body), group=dispatch.group, trace_header=dispatch.trace_header)

@@ -9,6 +9,7 @@ from pushlane.model.events import Fact, FactData, FactMetadata, FactName
 from pushlane.model.ids import digest
 from pushlane.model.policy import Policy
 from pushlane.model.task import Status, Task, Tier
+from pushlane.model.trace_context import task_trace
 from pushlane.ports import Attributes, Change, PublishedFact, Table
 from pushlane.router.workflow_facts import workflow_facts
 from pushlane.scheduling.deadlines import penalty
@@ -143,6 +144,7 @@ def _fact(name: FactName, task: Task, new: Attributes, occurred_at_ms: int, *, c
         door=task.source.door.value,
         accepted_at_ms=task.accepted_at_ms,
         dispatched_at_ms=_optional_number(new, "dispatched_at_ms"),
+        queued_at_ms=_optional_number(new, "queued_at_ms"),
         started_at_ms=_optional_number(new, "started_at_ms"),
         finished_at_ms=_optional_number(new, "finished_at_ms"),
         reason=_reason(name, new),
@@ -161,7 +163,7 @@ def _fact(name: FactName, task: Task, new: Attributes, occurred_at_ms: int, *, c
         fact_id=fact_id,
         occurred_at_ms=occurred_at_ms,
         correlation_id=task.correlation_id,
-        traceparent=task.traceparent,
+        traceparent=task_trace(task).root.traceparent,
         depth=task.depth,
     )
     return Fact(metadata=metadata, data=data)

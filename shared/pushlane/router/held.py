@@ -68,7 +68,11 @@ def hold(sender: MessageSender, queue_url: str, held: Sequence[Held]) -> list[st
 def _message(held: Held) -> Message:
     source = held.record.source
     kept = HeldRecord(
-        door=source.door, source_id=source.source_id, body=_raw(held.record.body), bound_tenant=held.record.bound_tenant
+        door=source.door,
+        source_id=source.source_id,
+        body=_raw(held.record.body),
+        bound_tenant=held.record.bound_tenant,
+        sent_at_ms=held.record.sent_at_ms,
     )
     body = msgspec.json.encode(kept).decode()
     return Message(body, delay_seconds=held.delay_seconds, group=held.tenant_id)

@@ -16,10 +16,12 @@ from pushlane.model.events import SET_POLICY_DETAIL_TYPE, SUBMIT_DETAIL_TYPE, He
 from pushlane.model.ids import ID_PATTERN, digest, keyed_task_id, unkeyed_task_id
 from pushlane.model.nesting import NESTING_MAX, nests_too_deep
 from pushlane.model.task import Door, Source, Task
+from pushlane.model.trace_context import read_xray_header
 from pushlane.model.workflow_document import SUBMIT_WORKFLOW, SubmitWorkflow
 
 SOURCE_ID_MAX: Final = 128
 REASON_MAX: Final = 500
+_HOP_MAX_MS: Final = 24 * 3_600_000
 # Refused because nobody proves that the tenant, or the agent, says so; and because another tenant is named.
 UNPROVEN: Final = "unproven"
 FOREIGN_TENANT: Final = "foreign_tenant"
@@ -44,7 +46,8 @@ _PATH: Final = re.compile(r" - at (?:`key` in )?`(?P<path>[^`]+)`$")
 class Record(Struct, frozen=True, kw_only=True):
     """One record of a Lambda event: how to name it in a batch response, its door and identity there, its body.
     `name`: what it is, by the bus's detail type or its own metadata; what says nothing else is a submission.
-    `bound_tenant`: the one whose own door it came through, or whose credential it came with.
+    `bound_tenant`: the one whose own door it came through, or whose credential it came with. `sent_at_ms`: since when
+    the door's channel has had it, by the channel's own clock. `traceparent`: of the header that came with it.
     """
 
     item_id: str
@@ -52,6 +55,8 @@ class Record(Struct, frozen=True, kw_only=True):
     body: bytes
     name: str = SUBMIT_DETAIL_TYPE
     bound_tenant: str | None = None
+    sent_at_ms: int | None = None
+    traceparent: str | None = None
 
 
 # Raises `InvalidEvent` unless somebody vouches for the tenant that the record names.
@@ -77,7 +82,14 @@ def record_of_sqs(message: Mapping[str, Any], bound_tenant: str | None = None) -
 
     The identity is the one that stays the same if the channel before the queue delivers twice.
     """
-    return msgspec.structs.replace(_record_of_sqs(message), bound_tenant=bound_tenant)
+    said = message.get("attributes", {})
+    traced = read_xray_header(said.get("AWSTraceHeader"))
+    return msgspec.structs.replace(
+        _record_of_sqs(message),
+        bound_tenant=bound_tenant,
+        sent_at_ms=_sent_at_ms(said.get("SentTimestamp")),
+        traceparent=None if traced is None else traced.traceparent,
+    )
 
 
 def _record_of_sqs(message: Mapping[str, Any]) -> Record:
@@ -105,7 +117,7 @@ def record_of_held(message: Mapping[str, Any]) -> Record:
         return record_of_sqs(message)
     source = Source(door=held.door, source_id=held.source_id)
     record = _named(str(message["messageId"]), source, bytes(held.body))
-    return msgspec.structs.replace(record, bound_tenant=held.bound_tenant)
+    return msgspec.structs.replace(record, bound_tenant=held.bound_tenant, sent_at_ms=held.sent_at_ms)
 
 
 def record_of_kinesis(record: Mapping[str, Any]) -> Record:
@@ -117,7 +129,16 @@ def record_of_kinesis(record: Mapping[str, Any]) -> Record:
         body = base64.b64decode(kinesis["data"], validate=True)
     except (binascii.Error, ValueError):
         body = _encoded(kinesis["data"])
-    return _named(sequence, source, body)
+    sent_at_ms = _sent_at_ms(kinesis.get("approximateArrivalTimestamp"), 1_000)
+    return msgspec.structs.replace(_named(sequence, source, body), sent_at_ms=sent_at_ms)
+
+
+def _sent_at_ms(said: object, milliseconds: int = 1) -> int | None:
+    """The channel's own timestamp in units of so many milliseconds; None when it says none."""
+    try:
+        return round(float(str(said)) * milliseconds)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _named(item_id: str, source: Source, body: bytes) -> Record:
@@ -130,16 +151,26 @@ def normalise(record: Record, now_ms: int, vouch: Vouch) -> Task:
     """The task that the record asks for; raises `InvalidEvent` naming the field."""
     submit = decoded(record.body, _submit_decoder)
     vouch(record, submit)
-    return checked_task(submit, record.source, now_ms)
+    task = checked_task(submit, record.source, now_ms, record.sent_at_ms)
+    return task if task.traceparent else msgspec.structs.replace(task, traceparent=record.traceparent)
 
 
-def checked_task(submit: SubmitTask, source: Source, now_ms: int) -> Task:
+def checked_task(submit: SubmitTask, source: Source, now_ms: int, sent_at_ms: int | None = None) -> Task:
     """The task that a tenant asks for; raises `InvalidEvent` for what no single field can say of itself."""
     data = submit.data
     _check_payload(data)
     if data.retry.backoff_max_seconds < data.retry.backoff_seconds:
         raise InvalidEvent("$.data.retry.backoff_max_seconds", "is below backoff_seconds")
-    return _task(submit, source, now_ms)
+    sent_at_ms = None if sent_at_ms is None else min(sent_at_ms, now_ms)
+    submitted_at_ms = _submitted_at_ms(submit.metadata.submitted_at_ms, now_ms if sent_at_ms is None else sent_at_ms)
+    return msgspec.structs.replace(
+        _task(submit, source, now_ms), sent_at_ms=sent_at_ms, submitted_at_ms=submitted_at_ms
+    )
+
+
+def _submitted_at_ms(said_ms: int | None, channel_ms: int) -> int | None:
+    """The producer's word, as far as it can be: its clock may be wrong, and no channel keeps a record back for long."""
+    return None if said_ms is None else min(max(said_ms, channel_ms - _HOP_MAX_MS), channel_ms)
 
 
 def reject(record: Record, error: InvalidEvent, retry_after_seconds: int | None = None) -> Rejection:

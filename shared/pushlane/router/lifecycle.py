@@ -33,7 +33,9 @@ def at_once(work: Callable[[], list[int]]) -> Callable[[], list[int]]:
 
 
 class LifecyclePorts(Struct, frozen=True, kw_only=True):
-    """What the lifecycle needs of the outside. `measure` is given the published facts, each batch once it is out.
+    """What the lifecycle needs of the outside. `count` is given the changes and `measure` the facts of a batch that is
+    out; a batch comes again when either raises, so `count` counts each change once. `trace` exports the
+    changes' spans, and does not raise.
     `events_queue_url`: where tasks' timelines are told; empty: nowhere. `keyring` is called at the first fact of a
     task. `beside`: bus and topic need not wait for the events queue.
     """
@@ -45,6 +47,8 @@ class LifecyclePorts(Struct, frozen=True, kw_only=True):
     keyring: Callable[[], KeyRing]
     log: Callable[..., None]
     measure: Callable[[Sequence[Fact]], None]
+    count: Callable[[Sequence[Change]], object] = len
+    trace: Callable[[Sequence[Change]], object] = len
     beside: Beside = at_once
 
 
@@ -63,7 +67,9 @@ def publish_changes(ports: LifecyclePorts, changes: Sequence[Change]) -> int:
         raise FactsNotPublished(f"{len(refused)} of {len(facts)} facts were not accepted by the bus or the topic")
     if untold:
         raise FactsNotPublished(f"{len(untold)} of {len(facts)} facts were not accepted by the events queue")
+    ports.count(changes)
     ports.measure(facts)
+    ports.trace(changes)
     ports.log("facts", changes=len(changes), facts=len(facts))
     return len(facts)
 

@@ -25,7 +25,14 @@ def finished_of(message: Mapping[str, Any], keyring: Callable[[], KeyRing], now_
     """The completion that an SQS message announces; raises `msgspec.DecodeError` or `InvalidToken`."""
     nudge = msgspec.json.decode(message["body"], type=Nudge)
     claims = token.verify(nudge.token, keyring(), now_ms)
-    finished = Finished(claims.task_id, claims.epoch, nudge.runner, claims.reservation, nudge.outcome)
+    finished = Finished(
+        claims.task_id,
+        claims.epoch,
+        nudge.runner,
+        claims.reservation,
+        nudge.outcome,
+        traceparent=nudge.traceparent,
+    )
     return Told(claims.pool, finished, nudge.waits > 0)
 
 

@@ -12,6 +12,7 @@ from pushlane.router.push import Pusher
 from pushlane.router.quarantine import Quarantine
 from pushlane.router.tenants import TenantDirectory
 from pushlane.router.turn import TurnPorts
+from pushlane.router.turn_spans import TurnSpans
 
 
 def _no_key(_key_id: str) -> None:
@@ -21,6 +22,7 @@ def _no_key(_key_id: str) -> None:
 class RouterPorts(Struct, frozen=True, kw_only=True):
     """The turn's ports, and what intake and completion need beside them. `log` takes an event name and its fields.
     `access_key`: the access key of an id, as of a moment ago. `tenant_doors`: queue ARN -> the tenant whose door it is.
+    `turn_spans`: None where turns are not traced.
     """
 
     turn: TurnPorts
@@ -38,3 +40,4 @@ class RouterPorts(Struct, frozen=True, kw_only=True):
     callbacks: Binding = NoCallbacks()
     access_key: Callable[[str], AccessKey | None] = _no_key
     tenant_doors: Mapping[str, str] = {}
+    turn_spans: TurnSpans | None = None

@@ -14,9 +14,11 @@ from pushlane.model.events import Dispatch as DispatchMessage
 from pushlane.model.keyring import KeyRing
 from pushlane.model.policy import Policy
 from pushlane.model.task import DeadlineKind, Task
+from pushlane.model.trace_context import task_trace
 from pushlane.ports import BlobStore, Dispatching, ItemStore, Message
 from pushlane.router.claimed import as_claim
 from pushlane.router.parents import parents_of
+from pushlane.router.turn_spans import TurnSpans
 from pushlane.scheduling.decisions import Decision, Dispatch, Repush
 from pushlane.scheduling.snapshot import Arrival, PoolSnapshot
 from pushlane.state import keys
@@ -51,12 +53,18 @@ class Pusher:
     """Builds and sends dispatch messages. `keyring` is called at the first push, not at start-up."""
 
     def __init__(
-        self, store: ItemStore, dispatching: Dispatching, blobs: BlobStore, keyring: Callable[[], KeyRing]
+        self,
+        store: ItemStore,
+        dispatching: Dispatching,
+        blobs: BlobStore,
+        keyring: Callable[[], KeyRing],
+        spans: TurnSpans | None = None,
     ) -> None:
         self._store = store
         self._dispatching = dispatching
         self._blobs = blobs
         self._keyring = keyring
+        self._spans = spans
 
     def push(
         self, decisions: Sequence[Decision], snapshot: PoolSnapshot, now_ms: int, claim_id: str | None = None
@@ -74,8 +82,9 @@ class Pusher:
             return frozenset()
         arrived = {task.task_id: task for decision in decisions if (task := _arrived(decision)) is not None}
         by_endpoint: dict[Endpoint, list[tuple[str, Message]]] = {}
-        for one, tenant_id, body in self.documents(pushed, snapshot.pool, snapshot.policy, now_ms, arrived):
-            by_endpoint.setdefault(one.agent.endpoint, []).append((one.task_id, Message(body, group=tenant_id)))
+        for one, task, body in self.documents(pushed, snapshot.pool, snapshot.policy, now_ms, arrived):
+            message = Message(body, group=task.tenant_id, trace_header=self._traced(task, one.epoch))
+            by_endpoint.setdefault(one.agent.endpoint, []).append((one.task_id, message))
         return frozenset(task_id for to, batch in by_endpoint.items() for task_id in self._send(to, batch))
 
     def documents(
@@ -85,21 +94,29 @@ class Pusher:
         policy: Policy,
         now_ms: int,
         arrived: Mapping[str, Task] | None = None,
-    ) -> list[tuple[Addressed, str, str]]:
-        """The dispatch of each attempt of the pool as its agent gets it, with its tenant. `arrived`: tasks that need
+    ) -> list[tuple[Addressed, Task, str]]:
+        """The dispatch of each attempt of the pool as its agent gets it, with its task. `arrived`: tasks that need
         not be read; a task that is gone is left out.
         """
         tasks = dict(arrived or {})
         stored = load_task_items(self._store, [one.task_id for one in attempts if one.task_id not in tasks])
         tasks |= {task_id: task_of(attributes) for task_id, attributes in stored.items()}
         briefings = load_briefings(self._store, stored)
-        found: list[tuple[Addressed, str, str]] = []
+        found: list[tuple[Addressed, Task, str]] = []
         for one in attempts:
             if (task := tasks.get(one.task_id)) is not None:
                 briefing = briefings.get(one.task_id, Briefing())
                 dispatch = self._dispatch(task, one, pool, policy, briefing, now_ms)
-                found.append((one, task.tenant_id, self._fitting(dispatch, one.agent.endpoint)))
+                found.append((one, task, self._fitting(dispatch, one.agent.endpoint)))
         return found
+
+    def _traced(self, task: Task, epoch: int) -> str | None:
+        """Note that the attempt goes out, where turns are traced; X-Ray's header of it, where that is the tracer."""
+        if self._spans is None:
+            return None
+        attempt = task_trace(task).run(epoch)
+        self._spans.pushed(attempt)
+        return attempt.xray_header if self._spans.tracing.headers else None
 
     def _addressed(self, decisions: Sequence[Decision], snapshot: PoolSnapshot) -> list[Addressed]:
         """What the decisions dispatch, each with its agent; one whose agent is gone is left out."""
@@ -168,7 +185,7 @@ class Pusher:
             payload=task.payload,
             deadline_ms=task.deadline_ms,
             correlation_id=task.correlation_id,
-            traceparent=task.traceparent,
+            traceparent=task_trace(task).run(one.epoch).traceparent,
             cause_depth=task.depth,
             checkpoint=briefing.checkpoint,
             signals=briefing.signals,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from pushlane.router.deadline_metrics import NAMESPACE
+from pushlane.model.metrics import NAMESPACE
 
 _NAMES: Final = {
     "recorded": "EventsRecorded",

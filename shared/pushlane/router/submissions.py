@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from pushlane.model.decoding import NO_SUCH_FIELD
 from pushlane.model.errors import InvalidEvent, PushlaneError
 from pushlane.model.task import Task
 from pushlane.router.acceptance import Acceptance, Kind, Verdict
@@ -64,13 +65,21 @@ class Submissions:
         return []
 
     def reject(self, rejection: Rejection) -> list[str]:
-        self._ports.log("rejected", code=rejection.code, field=rejection.field, door=rejection.record.source.door.value)
+        door, field = rejection.record.source.door.value, _loggable_field(rejection)
+        self._ports.log("rejected", code=rejection.code, field=field, door=door)
         try:
             self._ports.quarantine.keep(rejection)
         except PushlaneError as error:
             self._ports.log("quarantine-failed", error=str(error))
             return [rejection.record.item_id]
         return []
+
+
+def _loggable_field(rejection: Rejection) -> str:
+    """A field that we do not know has a name of the sender's own, and that may say anything."""
+    if rejection.reason != NO_SUCH_FIELD:
+        return rejection.field
+    return ".".join(rejection.field.split(".")[:2])
 
 
 def _held(record: Record, verdict: Verdict) -> Held:

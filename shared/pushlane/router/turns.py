@@ -17,7 +17,9 @@ HOLD_MS: Final = 15_000
 
 def run_turn(ports: RouterPorts, pool: str, inputs: Sequence[Input]) -> dict[str, Resolved]:
     """One turn; a failure of infrastructure leaves its inputs unresolved, and they are delivered again."""
-    turn = Turn(ports.turn, ports.pusher, pool)
+    turn, spans = Turn(ports.turn, ports.pusher, pool), ports.turn_spans
+    if spans is not None:
+        spans.begin()
     try:
         resolved = turn.run(inputs)
     except InvalidRequest as error:
@@ -29,6 +31,8 @@ def run_turn(ports: RouterPorts, pool: str, inputs: Sequence[Input]) -> dict[str
         ports.log("turn-failed", pool=pool, error=str(error))
         return {}
     ports.log("turn", pool=pool, inputs=len(inputs), replans=turn.replans)
+    if spans is not None:
+        spans.end(pool, inputs, turn.replans)
     _hold_back(ports, turn)
     _carry_out(ports, turn)
     return resolved

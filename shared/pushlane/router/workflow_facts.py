@@ -4,6 +4,7 @@ import msgspec
 
 from pushlane.model.events import Fact, FactData, FactMetadata, FactName
 from pushlane.model.ids import digest
+from pushlane.model.trace_context import workflow_trace
 from pushlane.model.workflow import WorkflowStatus
 from pushlane.ports import Attributes
 from pushlane.state.workflows import WorkflowRow, row_of
@@ -46,7 +47,7 @@ def _fact(name: FactName, row: WorkflowRow, occurred_at_ms: int) -> Fact:
         fact_id=digest(name, accepted.workflow_id),
         occurred_at_ms=occurred_at_ms,
         correlation_id=accepted.correlation_id,
-        traceparent=accepted.traceparent,
+        traceparent=workflow_trace(accepted.workflow_id, accepted.traceparent).root.traceparent,
         depth=accepted.depth,
     )
     return Fact(metadata=metadata, data=data)

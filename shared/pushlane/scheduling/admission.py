@@ -4,11 +4,11 @@ A ledger of one plan over the snapshot. What it hands out is checked again by th
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from pushlane.model.agent import Agent
 from pushlane.model.attempt import Hold, Reservation
+from pushlane.model.mode import Route
 from pushlane.model.policy import Rate, SlotsOf, TenantPolicy
 from pushlane.scheduling.decisions import Block, ParkReason
 from pushlane.scheduling.entry import Entry
@@ -18,48 +18,15 @@ from pushlane.scheduling.snapshot import (
     PoolSnapshot,
     Releasing,
     ResourceView,
+    ShapeView,
     TenantView,
     ended_task_id,
     held_by,
 )
+from pushlane.scheduling.windows import day_of, month_of, next_day_ms, next_month_ms, tokens_by_window
 
 AgentRef = tuple[str, str]
 _NO_TENANT: Final = TenantView()
-
-
-def day_of(now_ms: int) -> int:
-    """The UTC day as a number, 20261122."""
-    at = _utc(now_ms)
-    return at.year * 10_000 + at.month * 100 + at.day
-
-
-def month_of(now_ms: int) -> int:
-    """The UTC month as a number, 202611."""
-    at = _utc(now_ms)
-    return at.year * 100 + at.month
-
-
-def next_day_ms(now_ms: int) -> int:
-    midnight = _utc(now_ms).replace(hour=0, minute=0, second=0, microsecond=0)
-    return round((midnight + timedelta(days=1)).timestamp()) * 1_000
-
-
-def next_month_ms(now_ms: int) -> int:
-    first = _utc(now_ms).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    return round((first + timedelta(days=32)).replace(day=1).timestamp()) * 1_000
-
-
-def tokens_by_window(tokens: int, reserved_at_ms: int, now_ms: int) -> tuple[int, int]:
-    """What a settlement changes in the budgets of the day and the month. As with rates: what was not used goes back to
-    the window that it was charged to, and to no later one.
-    """
-    day = tokens if tokens > 0 or day_of(reserved_at_ms) == day_of(now_ms) else 0
-    month = tokens if tokens > 0 or month_of(reserved_at_ms) == month_of(now_ms) else 0
-    return day, month
-
-
-def _utc(now_ms: int) -> datetime:
-    return datetime.fromtimestamp(now_ms / 1_000, UTC)
 
 
 def _over(hard: int | None, used: int, more: int = 0) -> bool:
@@ -88,7 +55,7 @@ class Admission:
         # Signed: an agent whose slots were lowered below what it runs takes nothing until enough is released.
         self.free = {ref: agent.offered() for ref, agent in self.agents.items() if agent.accepting}
         self._handoffs: dict[AgentRef, list[str]] = {}
-        self._able: dict[tuple[str, ...], list[AgentRef]] = {}
+        self._able: dict[tuple[tuple[str, ...], Route | None], list[AgentRef]] = {}
         self._views: Mapping[str, TenantView] = snapshot.tenants
         self._tenants: dict[str, _Tenant] = {}
         self._shards: dict[str, list[ResourceView]] = {}
@@ -130,6 +97,15 @@ class Admission:
         """Whether any agent of the pool, free or not, has the capabilities."""
         return bool(self._able_agents(capabilities))
 
+    def route(self, entry: Entry) -> Route | None:
+        """The way that the task's tenant leaves it; None: any."""
+        return self._policy.tenant(entry.tenant_id).route(entry.route)
+
+    def unreached(self, tenant_id: str, shape: ShapeView) -> bool:
+        """The tenant's mode leaves its work of this kind no agent with a free slot."""
+        route = self._policy.tenant(tenant_id).route(shape.route)
+        return route is not None and not self._any_free(shape.capabilities, route)
+
     def spent(self, tenant_id: str) -> bool:
         """The tenant can have nothing now, whatever it asks for."""
         return self.spent_block(tenant_id) is not None
@@ -156,9 +132,18 @@ class Admission:
 
     def can_admit(self, entry: Entry) -> Block | None:
         """What keeps the task from running now; None: `reserve` will succeed."""
-        if (block := self._agent_block(entry)) is not None:
+        if (block := self.agent_block(entry)) is not None:
             return block
         return self.lacks_beside_slot(entry)
+
+    def agent_block(self, entry: Entry) -> Block | None:
+        """What agents lack that may get the task."""
+        route = self.route(entry)
+        if not self._able_agents(entry.capabilities, route):
+            return Block(ParkReason.NO_AGENT)
+        if self._any_free(entry.capabilities, route):
+            return None
+        return Block(ParkReason.CLAIM if route is Route.PULL else ParkReason.CAPACITY)
 
     def lacks_beside_slot(self, entry: Entry) -> Block | None:
         """What would keep the task from running even if an agent had a slot for it."""
@@ -166,7 +151,7 @@ class Admission:
 
     def reserve(self, entry: Entry, *, charged: bool, late: bool) -> tuple[Reservation, str | None]:
         """Take everything; also names the ended task whose slot it is, if one was handed on. Ask `can_admit` first."""
-        able = [one for one in self._able_agents(entry.capabilities) if self.free[one] > 0]
+        able = [one for one in self._able_agents(entry.capabilities, self.route(entry)) if self.free[one] > 0]
         ref = min(able, key=lambda one: (one[1] in entry.avoid, self._load(one)))
         self.free[ref] -= 1
         handed = self._handoffs.get(ref)
@@ -192,23 +177,20 @@ class Admission:
         )
         return reservation, handed.pop(0) if handed else None
 
-    def _able_agents(self, capabilities: tuple[str, ...]) -> list[AgentRef]:
-        able = self._able.get(capabilities)
+    def _able_agents(self, capabilities: tuple[str, ...], route: Route | None = None) -> list[AgentRef]:
+        able = self._able.get((capabilities, route))
         if able is None:
-            able = [r for r, agent in self.agents.items() if r in self.free and agent.can_run(capabilities)]
-            self._able[capabilities] = able
+            able = [r for r, agent in self.agents.items() if r in self.free and agent.can_run(capabilities, route)]
+            self._able[capabilities, route] = able
         return able
+
+    def _any_free(self, capabilities: tuple[str, ...], route: Route | None) -> bool:
+        return any(self.free[ref] > 0 for ref in self._able_agents(capabilities, route))
 
     def _load(self, ref: AgentRef) -> tuple[bool, float, int, str]:
         # The pool's own first, then the least loaded; among equals the most specialised, so that generalists stay free.
         agent = self.agents[ref]
         return (ref[0] != self._home, -self.free[ref] / agent.slots, len(agent.capabilities), ref[1])
-
-    def _agent_block(self, entry: Entry) -> Block | None:
-        able = self._able_agents(entry.capabilities)
-        if not able:
-            return Block(ParkReason.NO_AGENT)
-        return None if any(self.free[ref] > 0 for ref in able) else Block(ParkReason.CAPACITY)
 
     def _tenant(self, tenant_id: str) -> _Tenant:
         tenant = self._tenants.get(tenant_id)

@@ -7,7 +7,6 @@ from msgspec import Struct
 from pushlane.model.attempt import Hold, Reservation
 from pushlane.model.policy import Rate
 from pushlane.model.task import Tier
-from pushlane.scheduling.admission import tokens_by_window
 from pushlane.scheduling.decisions import Decision, Dispatch, Park, Retry, released_by
 from pushlane.scheduling.entry import lane_of
 from pushlane.scheduling.fairness import charge_ms, clock_after, weighted_ms
@@ -23,6 +22,7 @@ from pushlane.scheduling.snapshot import (
     TierView,
     held_by,
 )
+from pushlane.scheduling.windows import tokens_by_window
 
 
 class Advance:

@@ -35,6 +35,7 @@ class ParkReason(StrEnum):
     WINDOW = "window"  # the tenant's token budget is spent until the next day or month
     FAIRNESS = "fairness"  # other tenants of its tier go first
     PRIORITY = "priority"  # other tiers go first
+    CLAIM = "claim"  # its tenant's tasks are for pollers (mode poll), and none of them claims one now
     CONTENTION = "contention"  # the turn lost its optimistic attempts; the next turn dispatches it
 
 

@@ -10,12 +10,14 @@ from pushlane.model.task import Exhausted, RetryPolicy, Status
 from pushlane.scheduling.decisions import Block, Complete, Fail, GiveBack, Park, ParkReason, Repush, Retry, Suspend
 from pushlane.scheduling.entry import Entry
 from pushlane.scheduling.lineup import start_lease_ms
+from pushlane.scheduling.pickup import unstarted
 from pushlane.scheduling.retry import may_retry, retry_delay_ms
 from pushlane.scheduling.snapshot import (
     Finished,
     GivesBack,
     Input,
     LeaseExpired,
+    PoolSnapshot,
     RetryState,
     ended_epoch,
     has_children,
@@ -35,13 +37,26 @@ DEADLINE_MISSED: Final = ErrorDetail(
     error_type="DeadlineMissed", message="its hard deadline came while it ran", retryable=False
 )
 AGENT_GONE: Final = ErrorDetail(error_type="AgentUnavailable", message="nothing is heard of its agent any more")
+REROUTED: Final = ErrorDetail(error_type="Rerouted", message="its tenant's mode leaves it to other agents by now")
 STALLED: Final = ErrorDetail(error_type="Stalled", message="the agent's process lived, and showed no progress")
 
 Ending = Complete | Retry | Suspend | GiveBack | Fail | Park | Repush
 
 
-def ending(one: Input, now_ms: int) -> Ending | None:
-    """The decision that an attempt asks for which ends, or gives back; None when none does, or its task is gone."""
+def rerouted(one: Input, snapshot: PoolSnapshot) -> bool:
+    """An attempt that was not started lies with an agent which its tenant's mode takes its tasks from by now."""
+    if not isinstance(one, LeaseExpired) or one.attempt.runner is not None:
+        return False
+    held = held_by(one)
+    route = snapshot.policy.tenant(held.tenant_id).route(one.retry.entry.route)
+    with_it = (agent for agent in snapshot.agents if (agent.pool, agent.agent_id) == (held.agent_pool, held.agent_id))
+    return route is not None and any(agent.route is not route for agent in with_it)
+
+
+def ending(one: Input, now_ms: int, *, moved: bool = False) -> Ending | None:
+    """The decision that an attempt asks for which ends, or gives back; None when none does, or its task is gone.
+    `moved`: it is to be tried by the other way to an agent.
+    """
     match one:
         case Finished(outcome=outcome) if outcome.kind is OutcomeKind.SUCCEEDED:
             return Complete(finished=one)
@@ -69,6 +84,8 @@ def ending(one: Input, now_ms: int) -> Ending | None:
         case LeaseExpired(attempt=attempt, agent_gone=True):
             # What was not started is not the task's fault, and no try of it.
             return _again(one, AGENT_GONE, now_ms, due_ms=now_ms if attempt.runner is None else None)
+        case LeaseExpired() if moved:
+            return _again(one, REROUTED, now_ms, due_ms=now_ms)
         case LeaseExpired(attempt=attempt) if attempt.runner is None and attempt.pushes < PUSHES_MAX:
             return Repush(expired=one, lease_until_ms=start_lease_ms(attempt.ends_at_ms, now_ms))
         case LeaseExpired(attempt=attempt):
@@ -84,7 +101,7 @@ def _again(
     state = ended.retry
     if state is None:  # the task is gone: nothing to retry, and the sweep repairs what the attempt held
         return None
-    epoch, entry = ended_epoch(ended), _with_children(ended, state.entry)
+    epoch, entry = ended_epoch(ended), unstarted(ended, _with_children(ended, state.entry))
     tries = epoch - entry.uncounted
     if due_ms is None:
         if not may_retry(state.retry, tries, error):

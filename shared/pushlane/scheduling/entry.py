@@ -9,6 +9,8 @@ from typing import Final
 from msgspec import Struct
 
 from pushlane.model.ids import digest
+from pushlane.model.mode import Route
+from pushlane.model.pickup import Pickup
 from pushlane.model.policy import Policy, Rate, RateUnit
 from pushlane.model.task import DeadlineKind, Penalty, Task, Tier
 
@@ -26,7 +28,8 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     a provider was busy). `victim`: the task whose attempt was asked to yield for it. `home_pool`: the pool whose
     full lane it came from. `tells`: others have to hear of its end. `avoid`: agents that failed it, taken only when
     no other is free. `runner`: it is a live attempt that has given everything back for its wait number `wait`, and
-    goes on in the same process, so only its agent can run it.
+    goes on in the same process, so only its agent can run it. `route`: how it reaches an agent while its tenant's
+    tasks are shared out between two ways. `pickup`: how it came to wait for its first start.
     """
 
     task_id: str
@@ -53,10 +56,12 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     avoid: tuple[str, ...] = ()
     runner: str | None = None
     wait: int = 0
+    route: Route | None = None
+    pickup: Pickup | None = None
 
     @property
     def shape(self) -> str:
-        return shape_of(self.capabilities, tuple(name for name, _ in self.resources))
+        return shape_of(self.capabilities, tuple(name for name, _ in self.resources), self.route)
 
     @property
     def order(self) -> str:
@@ -73,20 +78,21 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.dated and self.start_by_ms < now_ms
 
 
-_shapes: dict[tuple[tuple[str, ...], tuple[str, ...]], str] = {}
+_shapes: dict[tuple[tuple[str, ...], tuple[str, ...], Route | None], str] = {}
 _SHAPES_MAX: Final = 10_000
 
 
-def shape_of(capabilities: tuple[str, ...], resources: tuple[str, ...] = ()) -> str:
+def shape_of(capabilities: tuple[str, ...], resources: tuple[str, ...] = (), route: Route | None = None) -> str:
     """Tasks of one shape can run on the same agents and draw on the same resources, so one that is blocked never hides
     a runnable one.
     """
-    known = _shapes.get((capabilities, resources))
+    known = _shapes.get((capabilities, resources, route))
     if known is None:
         if len(_shapes) >= _SHAPES_MAX:
             _shapes.clear()
-        known = digest(*sorted(capabilities), "/", *sorted(resources))[:12]
-        _shapes[capabilities, resources] = known
+        way = () if route is None else ("/", route.value)
+        known = digest(*sorted(capabilities), "/", *sorted(resources), *way)[:12]
+        _shapes[capabilities, resources, route] = known
     return known
 
 
@@ -130,6 +136,7 @@ def entry_of(task: Task, policy: Policy, epoch: int = 0, uncounted: int = 0) -> 
         unblocks=0 if task.workflow is None else task.workflow.unblocks,
         home_pool=task.home_pool,
         tells=task.tells,
+        route=policy.tenant(task.tenant_id).marked(task.task_id),
     )
 
 

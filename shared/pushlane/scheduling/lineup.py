@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
+from pushlane.model.mode import Route
 from pushlane.model.task import Tier
 from pushlane.scheduling.admission import Admission
 from pushlane.scheduling.decisions import Block, Dispatch, Drop, FromLane, Origin, ParkReason
@@ -22,7 +23,8 @@ def start_lease_ms(ends_at_ms: int | None, now_ms: int) -> int:
 
 
 # Blocks that hold for every task of the lane's shape, and those that hold for its whole tenant.
-_OF_SHAPE: Final = frozenset({ParkReason.CAPACITY, ParkReason.NO_AGENT, ParkReason.RATE})
+_OF_AGENTS: Final = frozenset({ParkReason.CAPACITY, ParkReason.CLAIM, ParkReason.NO_AGENT})
+_OF_SHAPE: Final = _OF_AGENTS | {ParkReason.RATE}
 
 Waiting = tuple[Entry, Origin]
 _FROM_LANE: Final = FromLane()
@@ -37,9 +39,11 @@ class _Lane:
         self.on_time: list[Waiting] = []
         self.late: list[Waiting] = []
         self.scored: tuple[str, float] | None = None
+        self.marked: Route | None = None
 
     def add(self, waiting: Iterable[Waiting], now_ms: int, feasible_first: bool) -> None:
         for one in waiting:
+            self.marked = one[0].route  # the same of all, as their shape is
             behind = feasible_first and one[0].late(now_ms)
             (self.late if behind else self.on_time).append(one)
         for queue in (self.on_time, self.late):
@@ -101,9 +105,13 @@ class Lineup:
         for ref, waiting in by_lane.items():
             state = self._snapshot.lane_states.get(ref)
             if state is not None and state.depth > 0:  # its own lane's tasks go before, and were not even read
-                self.blocks[ref] = Block(ParkReason.FAIRNESS)
+                self.blocks[ref] = self._out_of_reach(waiting[0][0]) or Block(ParkReason.FAIRNESS)
             else:
                 self._line_up(ref, waiting)
+
+    def _out_of_reach(self, entry: Entry) -> Block | None:
+        """Why its lane was not read, if that is its tenant's mode."""
+        return None if self._admission.route(entry) is None else self._admission.agent_block(entry)
 
     def _parked(self, view: LaneView) -> list[Waiting]:
         return [(one, _FROM_LANE) for one in (*view.on_time, *view.late) if one.task_id not in self._gone]
@@ -214,10 +222,15 @@ class Lineup:
             handed_from=handed_from,
         )
 
+    def _route(self, lane: _Lane) -> Route | None:
+        return self._policy.tenant(lane.ref.tenant_id).route(lane.marked)
+
     def _block(self, tier: Tier, lane: _Lane, block: Block) -> None:
         """Take out of the line-up what the block holds for: every lane of the shape, or of the tenant."""
         if block.reason in _OF_SHAPE:
-            gone = [one for one in self._tiers[tier] if one.ref.shape == lane.ref.shape]
+            route = self._route(lane) if block.reason in _OF_AGENTS else None
+            alike = [one for one in self._tiers[tier] if one.ref.shape == lane.ref.shape]
+            gone = [one for one in alike if route is None or self._route(one) is route]
         else:
             gone = [one for one in self._tiers[tier] if one.ref.tenant_id == lane.ref.tenant_id]
         for one in gone:

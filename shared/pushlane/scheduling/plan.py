@@ -20,7 +20,7 @@ from pushlane.scheduling.decisions import (
     Retry,
     released_by,
 )
-from pushlane.scheduling.endings import Ending, ending
+from pushlane.scheduling.endings import Ending, ending, rerouted
 from pushlane.scheduling.entry import RANKS, Entry, LaneRef, lane_of
 from pushlane.scheduling.fairness import TenantClocks
 from pushlane.scheduling.health import found_unavailable
@@ -53,7 +53,7 @@ def plan(snapshot: PoolSnapshot, inputs: Sequence[Input], now_ms: int, *, dispat
     """
     snapshot = with_claims(snapshot, inputs)
     budget = RetryBudget(snapshot.policy, snapshot.accounts, now_ms)
-    found = [decision for one in inputs if (decision := ending(one, now_ms)) is not None]
+    found = [decision for one in inputs if (decision := ending(one, now_ms, moved=rerouted(one, snapshot)))]
     ended = [budget.within(one) if isinstance(one, Retry) else one for one in found]
     admission = Admission(snapshot, now_ms)
     for decision in ended:

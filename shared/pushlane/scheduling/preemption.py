@@ -6,6 +6,7 @@ An order frees nothing; the slot comes back when the victim yields or completes,
 from collections.abc import Collection, Sequence
 
 from pushlane.model.agent import Agent
+from pushlane.model.policy import Policy
 from pushlane.scheduling.admission import Admission
 from pushlane.scheduling.decisions import Preempt
 from pushlane.scheduling.entry import RANKS, Entry
@@ -29,7 +30,8 @@ def preemptions(
     for waiter in sorted(snapshot.claimants, key=lambda entry: (RANKS[entry.tier], entry.place)):
         if len(orders) == rules.orders_max or waiter.task_id in ordered or waiter.task_id in decided:
             continue
-        victim = _cheapest(waiter, able, agents, now_ms) if _asks(waiter, snapshot, admission, now_ms) else None
+        asks = _asks(waiter, snapshot, admission, now_ms)
+        victim = _cheapest(waiter, able, agents, snapshot, now_ms) if asks else None
         if victim is not None:
             able.remove(victim)
             orders.append(Preempt(victim=victim, waiter=waiter))
@@ -56,7 +58,11 @@ def _may_yield(snapshot: PoolSnapshot, running: Running) -> bool:
 
 
 def _cheapest(
-    waiter: Entry, able: Sequence[Running], agents: dict[tuple[str, str], Agent], now_ms: int
+    waiter: Entry,
+    able: Sequence[Running],
+    agents: dict[tuple[str, str], Agent],
+    snapshot: PoolSnapshot,
+    now_ms: int,
 ) -> Running | None:
     """Of the lowest tier, the attempt that has done least: that is what is lost beyond its last checkpoint at most."""
     fitting = [
@@ -64,7 +70,7 @@ def _cheapest(
         for one in able
         if RANKS[one.reservation.tier] > RANKS[waiter.tier]
         and (agent := agents.get((one.reservation.agent_pool, one.reservation.agent_id))) is not None
-        and _takes(agent, waiter)
+        and _takes(agent, waiter, snapshot.policy)
     ]
 
     def loss(one: Running) -> tuple[int, int, str]:
@@ -73,6 +79,7 @@ def _cheapest(
     return min(fitting, key=loss, default=None)
 
 
-def _takes(agent: Agent, waiter: Entry) -> bool:
+def _takes(agent: Agent, waiter: Entry, policy: Policy) -> bool:
     """A slot that the agent gets back is one for the waiter: it drains not, and has no more running than slots."""
-    return agent.accepting and agent.used <= agent.capacity and agent.can_run(waiter.capabilities)
+    route = policy.tenant(waiter.tenant_id).route(waiter.route)
+    return agent.accepting and agent.used <= agent.capacity and agent.can_run(waiter.capabilities, route)

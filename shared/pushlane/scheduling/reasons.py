@@ -18,6 +18,10 @@ _MEANINGS: Final = {
     ParkReason.WINDOW: "its tenant's token budget is spent",
     ParkReason.FAIRNESS: "other tasks of its tier go first, of tenants that had less or of its own",
     ParkReason.PRIORITY: "other tiers go first",
+    ParkReason.CLAIM: (
+        "its tenant's mode leaves it to pollers, and none claims it now; see `pushlane migrate status`, or push it:"
+        " `pushlane migrate set TENANT push`"
+    ),
     ParkReason.CONTENTION: "nothing keeps it: the next turn dispatches it",
 }
 

@@ -42,6 +42,34 @@ def settlement(over: Releasing, policy: Policy, now_ms: int) -> Settlement:
     )
 
 
+class Spent(Struct, frozen=True, kw_only=True):
+    """What an attempt took in all: time of its slot, tokens, and the tokens that were reserved for it."""
+
+    slot_ms: int = 0
+    tokens: int = 0
+    reserved_tokens: int = 0
+
+
+def spent_by(over: Finished | LeaseExpired) -> Spent:
+    """What an attempt that ended took over all of its reservations. One that fell silent is taken at its estimate, one
+    that no agent started at nothing.
+    """
+    held, before = held_by(over), waited_of(over).settled
+    reserved = max(held.tokens, before.tokens)
+    if isinstance(over, Finished):
+        used = _since_reserved(over, over.outcome.finished_at_ms)
+        slot_ms = before.runtime_ms + (used.runtime_ms if held.slots else 0)
+        said = over.outcome.usage.tokens
+        tokens = before.tokens + held.tokens if said is None else said
+        return Spent(slot_ms=slot_ms, tokens=tokens, reserved_tokens=reserved)
+    attempt = over.attempt
+    if attempt.started_at_ms is None or not held.slots:
+        return Spent(slot_ms=before.runtime_ms, tokens=before.tokens, reserved_tokens=reserved)
+    begun_at_ms = max(attempt.started_at_ms, held.reserved_at_ms) if before.runtime_ms else attempt.started_at_ms
+    slot_ms = before.runtime_ms + max(0, attempt.lease_until_ms - begun_at_ms)
+    return Spent(slot_ms=slot_ms, tokens=before.tokens + held.tokens, reserved_tokens=reserved)
+
+
 def settled_with(over: GivesBack, now_ms: int) -> Settled:
     """All that is trued up of the attempt once this has been given back."""
     before, used = over.attempt.waited.settled, _since_reserved(over, now_ms)

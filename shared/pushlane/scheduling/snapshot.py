@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from pushlane.model.agent import Agent
 from pushlane.model.attempt import Attempt, ErrorDetail, Outcome, OutcomeKind, Reservation, Usage, Waited
+from pushlane.model.mode import Route
 from pushlane.model.policy import Policy
 from pushlane.model.task import DEFAULT_POOL, RetryPolicy, Status, Task, Tier
 from pushlane.scheduling.claiming import Claim
@@ -52,6 +53,7 @@ class ShapeView(Struct, frozen=True, kw_only=True):
     capabilities: tuple[str, ...]
     resources: tuple[str, ...] = ()
     lanes: Mapping[Tier, int] = {}
+    route: Route | None = None
 
     @property
     def waiting(self) -> int:
@@ -183,7 +185,7 @@ class Arrival(Struct, frozen=True):
 
 class Finished(Struct, frozen=True):
     """The runner's last word on its attempt. `retry` is there unless it succeeded (the task was read). `waited` says
-    which of its reservations `reservation` is.
+    which of its reservations `reservation` is. `traceparent`: the attempt's place in its trace, if the word said it.
     """
 
     task_id: str
@@ -193,6 +195,7 @@ class Finished(Struct, frozen=True):
     outcome: Outcome
     retry: RetryState | None = None
     waited: Waited = Waited()
+    traceparent: str | None = None
 
     @property
     def yielded(self) -> bool:
@@ -201,9 +204,7 @@ class Finished(Struct, frozen=True):
 
 
 class LeaseExpired(Struct, frozen=True):
-    """An attempt whose lease ran out without a finish, as it was read. `agent_gone`: it did not, but its agent is
-    unavailable.
-    """
+    """An attempt whose lease ran out unfinished, as it was read; or (`agent_gone`) whose agent is unavailable."""
 
     attempt: Attempt
     retry: RetryState
@@ -211,9 +212,7 @@ class LeaseExpired(Struct, frozen=True):
 
 
 class GivesBack(Struct, frozen=True):
-    """A running attempt, as it was read, that waits for something which is no work of its own: all that it holds goes
-    back until it asks for it again. `usage`: what it had reported by then.
-    """
+    """A running attempt, as it was read, that waits: what it holds goes back until it asks again. `usage`: so far."""
 
     attempt: Attempt
     usage: Usage = Usage()

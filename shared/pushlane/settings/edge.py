@@ -28,8 +28,9 @@ class SocketsSettings(RouterSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class ApiSettings(SocketsSettings):
-    """The HTTP API: also where schedules are kept, and by which role they act."""
+    """The HTTP API: also where schedules are kept, and by which role they act; and the measures."""
 
+    measures_table: str
     schedule_group: str
     schedule_role_arn: str
     schedule_dead_letters_arn: str

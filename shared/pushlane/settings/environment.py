@@ -38,7 +38,7 @@ def _convert(text: str, hint: Any, name: str) -> Any:
     try:
         if hint is bool:
             return {"true": True, "false": False}[text.lower()]
-        return int(text) if hint is int else text
+        return hint(text) if hint in (int, float) else text
     except (KeyError, ValueError) as error:
         raise InvalidSetting(f"{name}={text!r} is not of type {hint.__name__}") from error
 

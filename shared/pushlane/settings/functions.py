@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+from pushlane.settings.traces import TraceSettings
+
 
 @dataclass(frozen=True, kw_only=True)
-class RouterSettings:
+class RouterSettings(TraceSettings):
     """The router: turns on every pool, from intake, results and wake-ups."""
 
     stage: str
@@ -38,10 +40,11 @@ class SweepSettings:
     wakeups_queue_url: str
     signing_secret_arn: str
     outbound_queue_url: str
+    measures_table: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class LifecycleSettings:
+class LifecycleSettings(TraceSettings):
     """Table streams to facts."""
 
     stage: str
@@ -52,6 +55,7 @@ class LifecycleSettings:
     quarantine_queue_url: str
     signing_secret_arn: str
     events_queue_url: str  # empty: tasks' event logs are not written
+    measures_table: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +80,7 @@ class RegistrySettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AgentSettings:
+class AgentSettings(TraceSettings):
     """An agent's function: the one table it may update, where it nudges and emits, where its children and its large
     values go. `intake_queue_urls` are separated by commas, in the order of their numbers.
     """

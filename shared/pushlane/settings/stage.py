@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Final
 
 from pushlane.model.ids import INTAKE_SLOTS
+from pushlane.settings.traces import NO_TRACES, Exporter, check_ratio, trace_target
 
 
 class Stage(StrEnum):
@@ -22,6 +23,8 @@ class StageConfig:
     `alarms`: dead-letter queues raise alarms; an emulator has no metrics to raise them by.
     `event_log`: what happens to a task is also written to its log. The emulator's one thread for all event sources
     makes every task's pickup pay for it, so there it is off unless asked for (`-c event_log=true`).
+    `traces`: where functions export spans to, and `traces_ratio`: of which share of the traces
+    (`pushlane.settings.traces`). `tracing`: AWS itself traces the functions' calls.
     `api`: HTTP and WebSocket API are deployed, which not every local backend has; `iam_api`: also the HTTP API for
     callers that sign with AWS credentials.
     """
@@ -38,10 +41,14 @@ class StageConfig:
     event_log: bool
     api: bool
     iam_api: bool
+    traces: str = NO_TRACES
+    traces_ratio: float = 1.0
 
     def __post_init__(self) -> None:
         if self.intake_queues < 1 or INTAKE_SLOTS % self.intake_queues:
             raise ValueError(f"intake_queues={self.intake_queues}: choose 1, 2, 4, 8 or {INTAKE_SLOTS}")
+        trace_target(self.traces)
+        check_ratio(self.traces_ratio)
 
 
 STAGES: Final = {
@@ -72,6 +79,7 @@ STAGES: Final = {
         event_log=True,
         api=True,
         iam_api=True,
+        traces=Exporter.XRAY.value,
     ),
     Stage.PROD: StageConfig(
         stage=Stage.PROD,
@@ -86,6 +94,8 @@ STAGES: Final = {
         event_log=True,
         api=True,
         iam_api=True,
+        traces=Exporter.XRAY.value,
+        traces_ratio=0.05,
     ),
 }
 

@@ -23,6 +23,7 @@ from pushlane.scheduling.decisions import (
     tells,
 )
 from pushlane.scheduling.entry import Entry
+from pushlane.scheduling.pickup import parked_entry, pickup_of_dispatch
 from pushlane.scheduling.snapshot import (
     Arrival,
     DeadlineDue,
@@ -111,6 +112,7 @@ def _dispatch(decision: Dispatch, pool: str, now_ms: int) -> list[Write]:
         lease_until_ms=decision.lease_until_ms,
         reservation=decision.reservation,
         ends_at_ms=entry.ends_at_ms,
+        pickup=pickup_of_dispatch(decision, now_ms),
     )
     reservation = Put(keys.attempt_key(pool, entry.task_id), new_attempt_attributes(attempt), (Absent(),))
     placed: dict[str, Scalar] = {"agent_id": decision.agent_id, "dispatched_at_ms": now_ms}
@@ -122,7 +124,7 @@ def _dispatch(decision: Dispatch, pool: str, now_ms: int) -> list[Write]:
 
 
 def _park(decision: Park, pool: str, now_ms: int) -> list[Write]:
-    entry, origin = decision.entry, decision.origin
+    entry, origin = parked_entry(decision, now_ms), decision.origin
     waiting: list[Write] = [Put(keys.entry_key(pool, entry), entry_attributes(entry), (Absent(),))]
     if entry.hard:
         waiting.append(Put(keys.expiry_key(pool, entry), entry_attributes(entry)))

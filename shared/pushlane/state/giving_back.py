@@ -62,6 +62,8 @@ def give_back(gives: GivesBack, pool: str, now_ms: int) -> list[Write]:
         *reservation_as_read(attempt.waited),
     )
     waits: dict[str, Scalar] = {"changed_at_ms": now_ms}
+    if attempt.started_at_ms is not None:
+        waits["started_at_ms"] = attempt.started_at_ms  # its next reservation is not when it was dispatched
     return [
         transition(attempt.task_id, attempt.epoch, (Status.DISPATCHED,), Status.WAITING, waits),
         Update(keys.attempt_key(pool, attempt.task_id), set=given, remove=called_off, conditions=as_read),

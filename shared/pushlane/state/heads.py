@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 import msgspec
 
+from pushlane.model.mode import Route
 from pushlane.model.task import Tier
 from pushlane.ports import ItemStore
 from pushlane.scheduling.admission import Admission
@@ -106,6 +107,8 @@ class _Look:
         self._late_read: set[LaneRef] = set()
         self.views: dict[LaneRef, LaneView] = {}
         self._capped: dict[LaneRef, None] = {}
+        self._elsewhere: set[LaneRef] = set()
+        self._claimed = any(agent.claimed for agent in snapshot.agents)
         self.chosen = self._next_chosen()
 
     @property
@@ -146,7 +149,16 @@ class _Look:
     def _open(self, lanes: _States, admission: Admission) -> list[tuple[LaneRef, LaneState]]:
         spent = {ref: None for ref in lanes if admission.spent(ref.tenant_id)}
         self._capped |= spent
-        return [(ref, state) for ref, state in lanes.items() if ref not in spent]
+        self._elsewhere |= {ref for ref in lanes if self._not_for_these(ref.tenant_id, admission)}
+        return [(ref, state) for ref, state in lanes.items() if self._open_lane(ref)]
+
+    def _open_lane(self, ref: LaneRef) -> bool:
+        return ref not in self._capped and ref not in self._elsewhere
+
+    def _not_for_these(self, tenant_id: str, admission: Admission) -> bool:
+        """Its tenant's mode keeps it from the agents that have slots; or from whoever claims, where somebody does."""
+        pushed = self._policy.tenant(tenant_id).route(self._shape.route) is Route.PUSH
+        return admission.unreached(tenant_id, self._shape) or (self._claimed and pushed)
 
     def _by_turn(self) -> Iterator[_States]:
         """The lists to choose from, one after the other, each longer than the one before."""
@@ -188,7 +200,7 @@ class _Look:
             self._page = page
 
     def _unseen(self, ref: LaneRef) -> bool:
-        return ref not in self.views and ref not in self._capped
+        return ref not in self.views and self._open_lane(ref)
 
     def _first(self, fresh: _States) -> list[LaneRef]:
         """As many lanes as slots, in the order of tiers and virtual times; beside them the first of owed tiers."""

@@ -19,6 +19,8 @@ from pushlane.model.attempt import (
     outcome_digest,
 )
 from pushlane.model.endpoint import Endpoint, EndpointKind
+from pushlane.model.mode import Route
+from pushlane.model.pickup import Pickup
 from pushlane.model.task import Door, Source, Status, Task, Tier
 from pushlane.ports import Attributes, Item, Scalar
 from pushlane.scheduling.entry import Entry
@@ -41,6 +43,7 @@ _reservation_decoder = msgspec.json.Decoder(Reservation)
 _settled_decoder = msgspec.json.Decoder(Settled)
 _object_decoder = msgspec.json.Decoder(dict[str, Any])
 _outcome_decoder = msgspec.json.Decoder(Outcome)
+_pickup_decoder = msgspec.json.Decoder(Pickup)
 
 
 def to_json(value: object) -> str:
@@ -99,8 +102,10 @@ def entry_of_item(item: Item) -> Entry:
 
 def new_attempt_attributes(attempt: Attempt) -> dict[str, Scalar]:
     """The attempt as the reservation creates it; start, check-in and finish add to it."""
-    ends: dict[str, Scalar] = {} if attempt.ends_at_ms is None else {"ends_at_ms": attempt.ends_at_ms}
-    return ends | {
+    more: dict[str, Scalar] = {} if attempt.ends_at_ms is None else {"ends_at_ms": attempt.ends_at_ms}
+    if attempt.pickup is not None:
+        more["pickup"] = to_json(attempt.pickup)
+    return more | {
         "v": VERSION,
         "epoch": attempt.epoch,
         "tenant_id": attempt.tenant_id,
@@ -146,7 +151,13 @@ def attempt_of(item: Item) -> Attempt:
         waited=waited_of(a),
         waits=_count(a, "waits"),
         waiting=bool(a.get("waiting", False)),
+        pickup=pickup_of(a),
     )
+
+
+def pickup_of(a: Attributes) -> Pickup | None:
+    """What an attempt's start is measured by, if it is its task's first."""
+    return _pickup_decoder.decode(text(a, "pickup")) if "pickup" in a else None
 
 
 def waited_of(a: Attributes) -> Waited:
@@ -202,6 +213,7 @@ def shape_of_item(item: Item) -> ShapeView:
         capabilities=tuple(texts(a, "capabilities")),
         resources=tuple(texts(a, "resources")),
         lanes={tier: count for tier in Tier if (count := _count(a, lanes_attribute(tier))) > 0},
+        route=Route(text(a, "route")) if "route" in a else None,
     )
 
 

@@ -175,6 +175,8 @@ class LaneLedger:
             "capabilities": list(sample.capabilities),
             "resources": [name for name, _ in sample.resources],
         }
+        if sample.route is not None:
+            known["route"] = sample.route.value
         add = {lanes_attribute(tier): change for tier, change in tiers.items() if change}
         return Update(keys.shape_key(self._snapshot.pool, sample.shape), set=known, add=add, conditions=conditions)
 

@@ -6,11 +6,11 @@ Limits are guarded by their own conditions, relative to what is allowed; account
 from pushlane.model.policy import Policy, SlotsOf, TenantPolicy
 from pushlane.model.task import Tier
 from pushlane.ports import AnyOf, AtLeast, AtMost, Condition, Equals, Missing, Update
-from pushlane.scheduling.admission import day_of, month_of
 from pushlane.scheduling.books import AccountChange, Advance, Books, ResourceChange, TenantChange, TierChange
 from pushlane.scheduling.rates import gcra
 from pushlane.scheduling.retry import retry_rate
 from pushlane.scheduling.snapshot import AccountRef, AccountView, PoolSnapshot, ResourceView, TenantView
+from pushlane.scheduling.windows import day_of, month_of
 from pushlane.state import keys
 
 

@@ -9,9 +9,9 @@ from pushlane.model.events import FactName
 from pushlane.model.ids import digest
 from pushlane.model.policy import TokenBudget
 from pushlane.ports import Put, Scalar
-from pushlane.scheduling.admission import day_of, month_of
 from pushlane.scheduling.books import Books
 from pushlane.scheduling.snapshot import PoolSnapshot, TenantView
+from pushlane.scheduling.windows import day_of, month_of
 from pushlane.state.facts import fact_put
 from pushlane.state.lanes import PressureChange
 

@@ -15,7 +15,7 @@ from pushlane.ports import Attributes, Item, Table
 _DOCUMENTS: Final = ("body", "entry", "schedule", "connected", "head", "workflow", "hook")
 # The tenant is the last part of the partition's key, or what follows in the sort key.
 _PK_LAST: Final = ("WORKFLOWS#", "TENANT#", "CALLBACK#", "SCHEDULES#", "Q#")
-_SK_AFTER: Final = ("LANES#", "ACCOUNT#")
+_SK_AFTER: Final = ("LANES#", "ACCOUNT#", "MEASURED#")
 _LOGS: Final = ("SUB#", "WATCHED#", "SRC#")
 _FOLLOWS: Final = "FOLLOWS#"
 

@@ -11,6 +11,7 @@ from msgspec import Struct
 from pushlane.model.errors import PushlaneError
 from pushlane.model.events import FactName
 from pushlane.model.ids import digest
+from pushlane.model.policy import Policy
 from pushlane.model.policy_document import InvalidPolicy, document_of, parse_policy
 from pushlane.ports import Absent, CancelReason, Equals, Item, ItemStore, Put, Scalar, Table, TransactionCancelled
 from pushlane.state.facts import fact_put
@@ -70,6 +71,15 @@ def stored_policy(store: ItemStore, revision: int) -> StoredPolicy | None:
     key = policy_revision_key(revision)
     found = store.get([key]).get(key)
     return None if found is None else _stored(found)
+
+
+def current_policy(store: ItemStore) -> Policy:
+    """The policy that routers go by, defaults filled in; raises `InvalidPolicy` when it is of a version that this code
+    cannot read.
+    """
+    revision = current_revision(store)
+    found = stored_policy(store, revision) if revision else None
+    return Policy() if found is None else parse_policy(found.document.encode())
 
 
 def policy_history(store: ItemStore, limit: int = HISTORY_MAX) -> tuple[StoredPolicy, ...]:

@@ -2,10 +2,13 @@
 
 from typing import Final
 
+import msgspec
+
 from pushlane.model.attempt import ErrorDetail
 from pushlane.model.task import ENTRY_STATES, TRANSITIONS, Status, Task
 from pushlane.ports import Absent, AnyOf, Conditions, Equals, Missing, Present, Put, Scalar, Update
 from pushlane.scheduling.entry import Entry
+from pushlane.scheduling.settlement import spent_by
 from pushlane.scheduling.snapshot import Ended, Finished, asked_by, ended_epoch, ended_task_id, waited_of
 from pushlane.state import keys
 from pushlane.state.items import new_task_attributes, to_json
@@ -16,7 +19,7 @@ RETENTION_SECONDS: Final = 30 * 24 * 3600
 _OF_WAITING: Final = ("due_ms", "waits_at", "awaits")
 _OF_ASKING: Final = ("waits_at", "park_reason")
 _DOES_NOT_ASK: Final = Missing("waits_at")
-_OF_ATTEMPTS: Final = ("park_reason", "started_at_ms", "finished_at_ms")
+_OF_ATTEMPTS: Final = ("park_reason", "queued_at_ms", "started_at_ms", "finished_at_ms")
 
 
 def accept(task: Task, status: Status, epoch: int, more: dict[str, Scalar]) -> Put:
@@ -35,17 +38,33 @@ def move(entry: Entry, before: Status, after: Status, more: dict[str, Scalar]) -
 
 def ended(over: Ended, after: Status, more: dict[str, Scalar]) -> Update:
     """The task's change when its current attempt ends, with the attempt's own times where it had a last word."""
-    times: dict[str, Scalar] = {}
-    if isinstance(over, Finished):
-        times = {"started_at_ms": over.outcome.started_at_ms, "finished_at_ms": over.outcome.finished_at_ms}
+    times = _times_of(over)
     # What an earlier attempt failed with is over once one succeeds.
     gone: tuple[str, ...] = ("error",) if after is Status.SUCCEEDED else ()
     if not waited_of(over).holds_nothing:
-        return transition(ended_task_id(over), ended_epoch(over), (Status.DISPATCHED,), after, times | more, gone)
+        said = transition(ended_task_id(over), ended_epoch(over), (Status.DISPATCHED,), after, times | more, gone)
+        return _with_spent(said, over)
     gone += tuple(name for name in _OF_ASKING if name not in more)
     # One that asks leaves its lane together with this, and so it has to be known that it asks.
     asks = () if asked_by(over) is not None else (_DOES_NOT_ASK,)
-    return transition(ended_task_id(over), ended_epoch(over), (Status.WAITING,), after, times | more, gone, asks)
+    said = transition(ended_task_id(over), ended_epoch(over), (Status.WAITING,), after, times | more, gone, asks)
+    return _with_spent(said, over)
+
+
+def _times_of(over: Ended) -> dict[str, Scalar]:
+    """What is known of when an attempt was queued, started and finished; one whose lease ran out never finished."""
+    if not isinstance(over, Finished):
+        started_at_ms = over.attempt.started_at_ms
+        return {} if started_at_ms is None else {"started_at_ms": started_at_ms}
+    said = over.outcome
+    times: dict[str, Scalar] = {"started_at_ms": said.started_at_ms, "finished_at_ms": said.finished_at_ms}
+    return times if said.queued_at_ms is None else times | {"queued_at_ms": said.queued_at_ms}
+
+
+def _with_spent(said: Update, over: Ended) -> Update:
+    """The task's item adds up what its attempts took. Each ends once, with the reservation that it is counted by."""
+    spent = {name: amount for name, amount in msgspec.structs.asdict(spent_by(over)).items() if amount}
+    return msgspec.structs.replace(said, add=spent)
 
 
 def asks_again(entry: Entry, more: dict[str, Scalar]) -> Update:

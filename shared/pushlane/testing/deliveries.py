@@ -12,7 +12,7 @@ from pushlane.inmemory import InMemorySender, ManualClock
 from pushlane.inmemory.schedules import InMemorySchedules
 from pushlane.model.errors import PushlaneError, StoreUnavailable
 from pushlane.model.task import DEFAULT_POOL
-from pushlane.ports import Message
+from pushlane.ports import Message, Tracing
 from pushlane.router.app import Router
 from pushlane.router.sweep import Swept
 from pushlane.testing.event_logs import EVENTS, EventLogs
@@ -43,6 +43,7 @@ class Deliveries(ABC):
     event_logs: EventLogs
     schedules: InMemorySchedules
     router: Router
+    tracing: Tracing | None
     _runtimes: dict[str, AgentRuntime]
     _sequence: int
 
@@ -91,9 +92,10 @@ class Deliveries(ABC):
         return swept
 
     def _deliver_intake(self) -> bool:
+        sent = {} if (at_ms := self._queued_at_ms(INTAKE)) is None else {"SentTimestamp": str(at_ms)}
         batch = self.sender.drain(INTAKE, limit=_BATCH)
         bodies = {raw["id"]: raw["envelope"] for raw in map(self._identified, batch)}
-        event = sqs_event(INTAKE, [(key, msgspec.json.encode(body).decode()) for key, body in bodies.items()])
+        event = sqs_event(INTAKE, [(key, msgspec.json.encode(body).decode()) for key, body in bodies.items()], sent)
         again = self._handle(event) if batch else set()
         for message_id in sorted(again):
             kept = {"id": message_id, "envelope": bodies[message_id]}
@@ -120,13 +122,18 @@ class Deliveries(ABC):
         return {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
 
     def _deliver_agent(self, queue_url: str) -> bool:
+        queued_at_ms = self._queued_at_ms(queue_url)
         batch = self.sender.drain(queue_url, limit=1)
         for message in batch:
             try:
-                self._runtimes[queue_url].run(message.body, _REMAINING_MS)
+                self._runtimes[queue_url].run(message.body, _REMAINING_MS, queued_at_ms)
             except StoreUnavailable:
                 self.sender.send(queue_url, [Message(message.body, delay_seconds=1)])
         return bool(batch)
+
+    def _queued_at_ms(self, queue_url: str) -> int | None:
+        """Since when the next message of a queue lies there, where somebody traces that."""
+        return None if self.tracing is None else self.sender.next_visible_of(queue_url)
 
     def _next_visible_ms(self) -> int | None:
         watched = (INTAKE, RESULTS, WAKEUPS, HELD, EVENTS, *self._runtimes)

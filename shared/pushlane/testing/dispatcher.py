@@ -7,7 +7,7 @@ dispatcher.run_until_idle()
 assert dispatcher.result(task_id) == {"said": "hello"}
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -23,10 +23,9 @@ from pushlane.model.endpoint import Endpoint, EndpointKind, sqs
 from pushlane.model.ids import keyed_task_id, unkeyed_task_id
 from pushlane.model.keyring import KeyRing, ring_of
 from pushlane.model.task import DEFAULT_POOL, Door
-from pushlane.ports import Change, ConditionFailed, Message, Put, Scalar, Table, Update
+from pushlane.ports import Change, ConditionFailed, Message, Put, Scalar, Table, Tracing, Update
 from pushlane.router.app import Router
 from pushlane.router.callbacks import CallbackDirectory, Callbacks
-from pushlane.router.deadline_metrics import deadline_metrics
 from pushlane.router.endpoints import Endpoints
 from pushlane.router.held import HeldTenants
 from pushlane.router.lifecycle import LifecyclePorts, publish_changes
@@ -38,11 +37,18 @@ from pushlane.router.remembered import RememberedPools
 from pushlane.router.sweep import Swept, sweep
 from pushlane.router.tenants import TenantDirectory
 from pushlane.router.turn import TurnPorts
+from pushlane.router.turn_spans import TurnSpans
 from pushlane.state import keys
 from pushlane.state.access_keys import find_key
 from pushlane.state.cached import Cached
 from pushlane.state.items import endpoint_attributes
 from pushlane.state.policies import PolicyChange, StoredPolicy, set_policy
+from pushlane.state.pools import registered_pools
+from pushlane.telemetry.changes import spans_of
+from pushlane.telemetry.deadline_metrics import deadline_metrics
+from pushlane.telemetry.folding import Measures
+from pushlane.telemetry.metrics import pool_metrics, task_metrics
+from pushlane.telemetry.sampling import sample_pools
 from pushlane.testing.by_hand import LEASE_MS, AttemptByHand
 from pushlane.testing.deliveries import HELD, INTAKE, OUTBOUND, RESULTS, WAKEUPS, Deliveries, agent_queue
 from pushlane.testing.event_logs import EVENTS, EventLogs
@@ -54,7 +60,9 @@ START_MS: Final = 1_700_000_000_000
 
 
 class InMemoryDispatcher(Deliveries, Views):
-    """`tenants` are registered from the start. `faults` plays the store's failures. `clock` stands still by itself."""
+    """`tenants` are registered from the start. `faults` plays the store's failures. `clock` stands still by itself.
+    `tracing`: where the handlers export spans to (`InMemorySpans`); by default they do not.
+    """
 
     def __init__(
         self,
@@ -62,17 +70,20 @@ class InMemoryDispatcher(Deliveries, Views):
         tenants: tuple[str, ...] = ("atlas",),
         clock: ManualClock | None = None,
         faults: Faults | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
+        self.tracing = tracing
         self.clock = clock or ManualClock(START_MS)
         self._changes: list[Change] = []
-        self.store = InMemoryItemStore(self.clock, faults=faults, change_listener=self._on_change)
-        self.sender = InMemorySender(self.clock)
+        self.store = self.new_store(faults)
+        self.sender = self.new_sender()
         self.schedules = InMemorySchedules(self.clock, self.sender, WAKEUPS)
-        self.sink = InMemorySink()
+        self.sink = self.new_sink()
         self.blobs = InMemoryBlobs()
         self.heartbeats = InMemoryHeartbeats(self.store, self.clock)
         self.logged: list[tuple[str, dict[str, Any]]] = []
         self.metrics: list[dict[str, Any]] = []
+        self.measures = Measures(self.store.without_faults(), self.log)
         self._sequence = 0
         self._runtimes: dict[str, AgentRuntime] = {}
         self.turn = TurnPorts(
@@ -89,11 +100,23 @@ class InMemoryDispatcher(Deliveries, Views):
         direct = dict.fromkeys((EndpointKind.LAMBDA, EndpointKind.SNS), self.sender)
         self.endpoints = Endpoints(self.sender, direct, OUTBOUND)
         self.event_logs = EventLogs(self.store, self.sender, self.clock, _keyring, self.log)
-        self.pusher = Pusher(self.store, self.endpoints, self.blobs, _keyring)
+        self.turn_spans = None if tracing is None else TurnSpans(tracing, self.clock)
+        self.pusher = Pusher(self.store, self.endpoints, self.blobs, _keyring, self.turn_spans)
         self.held = HeldTenants()
         self.router = self.new_router(self.held)
         for tenant_id in tenants:
             self.store.write(Put(keys.tenant_key(tenant_id), {"tenant_id": tenant_id, "status": "active"}))
+
+    # A subclass that counts what passes through them makes its own.
+
+    def new_store(self, faults: Faults | None) -> InMemoryItemStore:
+        return InMemoryItemStore(self.clock, faults=faults, change_listener=self._on_change)
+
+    def new_sender(self) -> InMemorySender:
+        return InMemorySender(self.clock)
+
+    def new_sink(self) -> InMemorySink:
+        return InMemorySink()
 
     def new_router(self, held: HeldTenants | None = None) -> Router:
         """One more router over the same state, as another Lambda environment would be, with a memory of its own."""
@@ -121,6 +144,7 @@ class InMemoryDispatcher(Deliveries, Views):
             held_queue_url=HELD,
             log=self.log,
             callbacks=Callbacks(CallbackDirectory(self.store, self.clock), tenants),
+            turn_spans=self.turn_spans,
         )
 
     def register(
@@ -195,6 +219,7 @@ class InMemoryDispatcher(Deliveries, Views):
             intake_queue_urls=(INTAKE,),
             new_call_id=lambda: f"call-{self._next()}",
             log=self.log,
+            tracing=self.tracing,
         )
 
     def submit(self, **data: Any) -> str:
@@ -216,7 +241,13 @@ class InMemoryDispatcher(Deliveries, Views):
 
     def sweep(self) -> Swept:
         """What the platform does once a minute."""
-        return sweep(self.turn, self.pusher, self.log)
+        swept = sweep(self.turn, self.pusher, self.log)
+        store = self.store.without_faults()
+        policy = PolicyDirectory(store, self.clock, self.log).current()
+        pools = sorted({*registered_pools(store), *policy.pools})
+        sampled = sample_pools(store, pools, policy, self.clock.now_ms(), self.log)
+        self.metrics.extend(pool_metrics(sampled, "local"))
+        return swept
 
     def publish(self) -> bool:
         """Run the lifecycle over the changes since the last time."""
@@ -229,10 +260,16 @@ class InMemoryDispatcher(Deliveries, Views):
             keyring=_keyring,
             log=self.log,
             measure=lambda facts: self.metrics.extend(deadline_metrics(facts, "local")),
+            trace=self._trace,
+            count=lambda batch: self.metrics.extend(task_metrics(self.measures.fold_changes(batch), "local")),
         )
         if changes:
             publish_changes(ports, changes)
         return bool(changes)
+
+    def _trace(self, changes: Sequence[Change]) -> None:
+        if self.tracing is not None:
+            self.tracing.exporter.export(spans_of(changes, self.tracing))
 
     def log(self, event: str, **fields: Any) -> None:
         self.logged.append((event, fields))

@@ -13,17 +13,19 @@ def submit_envelope(**data: Any) -> dict[str, Any]:
     return {"metadata": {"name": "SubmitTask", "version": 1}, "data": named}
 
 
-def sqs_event(queue_arn: str, messages: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """An SQS batch of (message id, body)."""
-    return {"Records": [_sqs_record(queue_arn, message_id, body) for message_id, body in messages]}
+def sqs_event(
+    queue_arn: str, messages: Sequence[tuple[str, str]], attributes: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """An SQS batch of (message id, body). `attributes`: what the queue says of each, as `SentTimestamp`."""
+    return {"Records": [_sqs_record(queue_arn, message_id, body, attributes or {}) for message_id, body in messages]}
 
 
-def _sqs_record(queue_arn: str, message_id: str, body: str) -> dict[str, Any]:
+def _sqs_record(queue_arn: str, message_id: str, body: str, attributes: Mapping[str, str]) -> dict[str, Any]:
     return {
         "messageId": message_id,
         "receiptHandle": f"receipt-{message_id}",
         "body": body,
-        "attributes": {"ApproximateReceiveCount": "1"},
+        "attributes": {"ApproximateReceiveCount": "1", **attributes},
         "messageAttributes": {},
         "eventSource": "aws:sqs",
         "eventSourceARN": queue_arn,
@@ -31,12 +33,17 @@ def _sqs_record(queue_arn: str, message_id: str, body: str) -> dict[str, Any]:
     }
 
 
-def kinesis_event(stream_arn: str, records: Sequence[tuple[str, Mapping[str, Any] | bytes]]) -> dict[str, Any]:
+def kinesis_event(
+    stream_arn: str, records: Sequence[tuple[str, Mapping[str, Any] | bytes]], arrived_at_ms: int | None = None
+) -> dict[str, Any]:
     """A Kinesis batch of (sequence number, envelope or raw bytes)."""
-    return {"Records": [_kinesis_record(stream_arn, sequence, body) for sequence, body in records]}
+    return {"Records": [_kinesis_record(stream_arn, sequence, body, arrived_at_ms) for sequence, body in records]}
 
 
-def _kinesis_record(stream_arn: str, sequence: str, body: Mapping[str, Any] | bytes) -> dict[str, Any]:
+def _kinesis_record(
+    stream_arn: str, sequence: str, body: Mapping[str, Any] | bytes, arrived_at_ms: int | None
+) -> dict[str, Any]:
+    arrived = {} if arrived_at_ms is None else {"approximateArrivalTimestamp": arrived_at_ms / 1_000}
     raw = body if isinstance(body, bytes) else msgspec.json.encode(body)
     return {
         "kinesis": {
@@ -44,6 +51,7 @@ def _kinesis_record(stream_arn: str, sequence: str, body: Mapping[str, Any] | by
             "partitionKey": "atlas",
             "sequenceNumber": sequence,
             "data": base64.b64encode(raw).decode(),
+            **arrived,
         },
         "eventSource": "aws:kinesis",
         "eventID": f"shardId-000000000000:{sequence}",

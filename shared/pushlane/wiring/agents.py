@@ -21,6 +21,7 @@ from pushlane.settings.functions import AgentSettings
 from pushlane.wiring import clients, heartbeat
 from pushlane.wiring.logs import structured_log
 from pushlane.wiring.process import environ
+from pushlane.wiring.traces import tracing_of
 
 LambdaHandler = Callable[[Mapping[str, Any], Any], dict[str, list[dict[str, str]]]]
 
@@ -33,8 +34,8 @@ def lambda_handler(definition: AgentDefinition) -> LambdaHandler:
         return AgentRuntime(definition, agent_ports(load(AgentSettings, environ())))
 
     def handle(event: Mapping[str, Any], context: Any) -> dict[str, list[dict[str, str]]]:
-        for body in dispatches_of(event):
-            runtime().run(body, int(context.get_remaining_time_in_millis()))
+        for body, queued_at_ms in zip(dispatches_of(event), queued_at_ms_of(event), strict=True):
+            runtime().run(body, int(context.get_remaining_time_in_millis()), queued_at_ms)
         return {"batchItemFailures": []}
 
     return handle
@@ -45,6 +46,14 @@ def dispatches_of(event: Mapping[str, Any]) -> list[str]:
     if "Records" not in event:
         return [json.dumps(event)]
     return [str(record["Sns"]["Message"] if "Sns" in record else record["body"]) for record in event["Records"]]
+
+
+def queued_at_ms_of(event: Mapping[str, Any]) -> list[int | None]:
+    """Since when each of them lay in the agent's queue; None where there is no queue."""
+    if "Records" not in event:
+        return [None]
+    sent = [record.get("attributes", {}).get("SentTimestamp") for record in event["Records"]]
+    return [None if one is None else int(one) for one in sent]
 
 
 def agent_ports(settings: AgentSettings) -> AgentPorts:
@@ -64,4 +73,5 @@ def agent_ports(settings: AgentSettings) -> AgentPorts:
         intake_queue_urls=tuple(settings.intake_queue_urls.split(",")),
         new_call_id=lambda: uuid.uuid4().hex,
         log=log,
+        tracing=tracing_of(settings, settings.stage, settings.agent_id, log),
     )

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
@@ -24,7 +24,7 @@ from pushlane.wiring.callbacks import target_rules
 from pushlane.wiring.logs import structured_log
 from pushlane.wiring.process import environ
 from pushlane.wiring.router import router_ports
-from pushlane.wiring.turns import turn_ports
+from pushlane.wiring.turns import NO_TABLES, turn_ports
 
 
 @cache
@@ -38,7 +38,7 @@ def build_api() -> Api:
         role_arn=settings.schedule_role_arn,
     )
     schedules = LaterSchedules(lambda: EventBridgeSchedules(clients.scheduler(), place))
-    ports = api_ports(settings, structured_log("api"))
+    ports = api_ports(settings, structured_log("api"), {Table.MEASURES: settings.measures_table})
     return Api(msgspec.structs.replace(ports, schedules=schedules, schedules_place=to_json(place)))
 
 
@@ -61,9 +61,11 @@ class LaterSchedules:
         return self._make().get(name)
 
 
-def api_ports(settings: SocketsSettings, log: Callable[..., None]) -> ApiPorts:
-    """What the operations need, but for schedules."""
-    more = {Table.EVENTS: settings.events_table, Table.CONNECTIONS: settings.connections_table}
+def api_ports(
+    settings: SocketsSettings, log: Callable[..., None], measures: Mapping[Table, str] = NO_TABLES
+) -> ApiPorts:
+    """What the operations need, but for schedules. `measures`: the table of them, where they are read."""
+    more = {Table.EVENTS: settings.events_table, Table.CONNECTIONS: settings.connections_table, **measures}
     turn = turn_ports(settings, more)
     known = credentials(turn.store, turn.clock, settings.signing_secret_arn, settings.stage)
     return ApiPorts(

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
 
+    from pushlane.aws.xray import PutsSegments
+
 # Two tries by the client, and at most two by our adapters on top: a call that hangs ends within the router's 30 s.
 # Our adapters build every request, and the service checks it again; boto3's own check costs 0.3 ms a call.
 _CONFIG: Final = Config(
@@ -49,6 +51,12 @@ def events() -> "EventBridgeClient":
 @cache
 def sns() -> "SNSClient":
     return boto3.client("sns", config=_CONFIG)
+
+
+@cache
+def xray() -> "PutsSegments":
+    client: PutsSegments = boto3.client("xray", config=_CONFIG)
+    return client
 
 
 @cache

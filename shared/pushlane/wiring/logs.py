@@ -13,8 +13,8 @@ from aws_lambda_powertools import Logger
 _ALLOWED: Final = """
 agent_id capabilities changes code connection_id copied door due epoch error facts failed field frames_delivered
 frames_gone frames_slow inputs key message_id next operation outcome pool pools principal_id reason recorded refused
-repaired repeated replans request_id resolution run_ms source stale status stream streams task_id task_type tenant_id
-workflow_id
+repaired repeated replans request_id resolution run_ms source spans stale status stream streams task_id task_type
+tenant_id trace_id workflow_id
 """
 ALLOWED: Final = frozenset(_ALLOWED.split())
 

@@ -9,6 +9,7 @@ from pushlane.router.ports import RouterPorts
 from pushlane.router.quarantine import Quarantine
 from pushlane.router.tenants import TenantDirectory
 from pushlane.router.turn import TurnPorts
+from pushlane.router.turn_spans import TurnSpans
 from pushlane.settings.doors import tenant_doors_of
 from pushlane.settings.environment import load
 from pushlane.settings.functions import RouterSettings
@@ -18,23 +19,28 @@ from pushlane.wiring.callbacks import callback_binding
 from pushlane.wiring.keys import keyring_reader
 from pushlane.wiring.logs import structured_log
 from pushlane.wiring.process import environ
+from pushlane.wiring.traces import tracing_of
 from pushlane.wiring.turns import pusher, turn_ports
 
 
 @cache
 def build_router() -> Router:
     """The router of this process, from its environment."""
-    settings = load(RouterSettings, environ())
-    return Router(router_ports(settings, turn_ports(settings), structured_log("router")))
+    settings, log = load(RouterSettings, environ()), structured_log("router")
+    turn, tracing = turn_ports(settings), tracing_of(settings, settings.stage, "router", log)
+    spans = None if tracing is None else TurnSpans(tracing, turn.clock)
+    return Router(router_ports(settings, turn, log, spans))
 
 
-def router_ports(settings: RouterSettings, turn: TurnPorts, log: Callable[..., None]) -> RouterPorts:
-    """The ports of every function that takes tasks in and runs turns."""
+def router_ports(
+    settings: RouterSettings, turn: TurnPorts, log: Callable[..., None], spans: TurnSpans | None = None
+) -> RouterPorts:
+    """The ports of every function that takes tasks in and runs turns. `spans`: of the turns, where they are traced."""
     keyring = keyring_reader(settings.signing_secret_arn)
     tenants = TenantDirectory(turn.store, turn.clock)
     return RouterPorts(
         turn=turn,
-        pusher=pusher(turn, keyring, settings.outbound_queue_url),
+        pusher=pusher(turn, keyring, settings.outbound_queue_url, spans),
         tenants=tenants,
         quarantine=Quarantine(turn.store, turn.sender, turn.clock, settings.quarantine_queue_url),
         held=HeldTenants(),
@@ -48,4 +54,5 @@ def router_ports(settings: RouterSettings, turn: TurnPorts, log: Callable[..., N
         log=log,
         callbacks=callback_binding(settings.stage, settings.outbound_queue_url, turn, tenants),
         tenant_doors=tenant_doors_of(settings.tenant_doors),
+        turn_spans=spans,
     )

@@ -20,6 +20,7 @@ from pushlane.router.policy import PolicyDirectory
 from pushlane.router.push import Pusher
 from pushlane.router.remembered import RememberedPools
 from pushlane.router.turn import TurnPorts
+from pushlane.router.turn_spans import TurnSpans
 from pushlane.settings.functions import RouterSettings, SweepSettings
 from pushlane.wiring import clients
 from pushlane.wiring.logs import structured_log
@@ -59,13 +60,15 @@ def turn_ports(settings: RouterSettings | SweepSettings, more: Mapping[Table, st
     )
 
 
-def pusher(ports: TurnPorts, keyring: Callable[[], KeyRing], outbound_queue_url: str = "") -> Pusher:
+def pusher(
+    ports: TurnPorts, keyring: Callable[[], KeyRing], outbound_queue_url: str = "", spans: TurnSpans | None = None
+) -> Pusher:
     """Pushes to every kind of endpoint; to those that the courier serves when there is one (its queue's URL)."""
     others = {
         EndpointKind.LAMBDA: Later(lambda: FunctionInvoker(clients.lambda_(), backoff=clients.ADAPTER_BACKOFF)),
         EndpointKind.SNS: Later(lambda: TopicPublisher(clients.sns(), backoff=clients.ADAPTER_BACKOFF)),
     }
-    return Pusher(ports.store, Endpoints(ports.sender, others, outbound_queue_url), ports.blobs, keyring)
+    return Pusher(ports.store, Endpoints(ports.sender, others, outbound_queue_url), ports.blobs, keyring, spans)
 
 
 class Later:

@@ -45,4 +45,12 @@ _AGENT: Final = (
         new="    kept: dict[str, Scalar] = {}\n",
     ),
 )
-DEFECTS: Final[tuple[Defect, ...]] = (*_AGENT, *COMMITTING, *HANDLING)
+_MEASURES: Final = (
+    Defect(
+        name="a measure counts again when its batch comes again",
+        file="telemetry/folding.py",
+        old="    conditions = tuple(Missing(mark) for mark in facts)\n",
+        new="    conditions = tuple(Missing(mark) for mark in facts)[:0]\n",
+    ),
+)
+DEFECTS: Final[tuple[Defect, ...]] = (*_AGENT, *_MEASURES, *COMMITTING, *HANDLING)

@@ -6,6 +6,7 @@ from typing import Any
 from pushlane.agent import AttemptLost, TaskContext
 from pushlane.agent.lease import LEASE_GRACE_MS
 from pushlane.model.events import FactName
+from pushlane.model.ids import digest
 from tests.unit.agent.worlds import REMAINING_MS, World
 
 LEASE_MS = 30_000
@@ -91,7 +92,8 @@ def test_the_author_knows_the_task_and_its_log_lines_name_it() -> None:
     world = World(work, deadline_ms=99)
     world.run()
     assert seen == [(world.task_id, "atlas", "echo", 1, 99)]
-    fields = {"task_id": world.task_id, "tenant_id": "atlas", "epoch": 1, "page": 3}
+    trace_id = digest("trace", world.task_id)
+    fields = {"task_id": world.task_id, "tenant_id": "atlas", "epoch": 1, "trace_id": trace_id, "page": 3}
     assert ("half way", fields) in world.dispatcher.logged
 
 

@@ -80,6 +80,14 @@ def test_a_message_for_a_fifo_queue_carries_its_group_and_its_id(sqs: Sqs, fair_
     assert SqsSender(sqs.client, fair_queues=fair_queues).send(QUEUE, [message]) == []
 
 
+def test_x_rays_header_travels_beside_the_message(sqs: Sqs) -> None:
+    header = {"DataType": "String", "StringValue": "Root=1-ab-cd;Parent=ef;Sampled=1"}
+    sent = entry("0", "a", MessageSystemAttributes={"AWSTraceHeader": header})
+    taken: dict[str, Any] = {"Successful": [], "Failed": []}
+    sqs.stubber.add_response("send_message_batch", taken, {"QueueUrl": QUEUE, "Entries": [sent]})
+    assert SqsSender(sqs.client).send(QUEUE, [Message("a", trace_header=header["StringValue"])]) == []
+
+
 def test_messages_of_more_than_a_megabyte_together_go_in_several_calls(sqs: Sqs) -> None:
     bodies = ["é" * 300_000, "b" * 400_000, "c" * 100_000]
     for batch in ([entry("0", bodies[0]), entry("1", bodies[1])], [entry("2", bodies[2])]):

@@ -19,8 +19,9 @@ from pushlane.cli.options import DoorName, StageName
 from pushlane.client import Client, NotInstalled
 from pushlane.client.overview import Overview
 from pushlane.model.task import EVENT_DOORS
-from pushlane.ports import Message
+from pushlane.ports import Message, Update
 from pushlane.settings.stage import Stage
+from pushlane.state.keys import tenant_key
 from pushlane.testing import InMemoryDispatcher
 from pushlane.testing.deliveries import INTAKE
 from tests.unit.client.doubles import INSTALLATION, RecordingClient, accepting, aws_of
@@ -163,6 +164,38 @@ def test_watch_of_a_failed_task_ends_with_1(installed: Installed) -> None:
     assert json.loads(result.stdout)["error"]["message"] == "document: missing"
 
 
+def test_wait_gives_each_task_once_and_says_by_its_status_whether_all_succeeded(installed: Installed) -> None:
+    good = installed.dispatcher.submit(task_type="extract", payload={"document": {"name": "a"}})
+    bad = installed.dispatcher.submit(task_type="extract", payload={})
+    installed.dispatcher.run_until_idle()
+    result = run("wait", good, good, "--json")
+    assert (result.exit_code, [one["result"] for one in json.loads(result.stdout)]) == (0, [{"title": "a"}])
+    both = run("wait", good, bad)
+    assert (both.exit_code, len(both.stdout.splitlines())) == (1, 2)
+
+
+def test_status_of_one_task_is_a_line(installed: Installed) -> None:
+    task_id = installed.dispatcher.submit(task_type="extract", payload={})
+    installed.dispatcher.run_until_idle()
+    assert run("status", task_id).stdout.startswith(f"{task_id}  FAILED  attempt 1")
+    assert json.loads(run("status", task_id, "--json").stdout)["error"]["message"] == "document: missing"
+
+
+def test_a_task_is_submitted_with_tier_pool_and_deadline(installed: Installed, document: str) -> None:
+    said = ("--tier", "high", "--deadline", "60", "--hard")
+    result = run("submit", document, "--tenant", "atlas", "--type", "extract", *said)
+    installed.dispatcher.run_until_idle()
+    task = installed.client.task(result.stdout.strip()).task
+    assert task is not None
+    assert (task.tier, task.deadline_kind, task.deadline_ms is not None) == ("high", "hard", True)
+    assert run("submit", document, "--tenant", "atlas", "--type", "extract", "--hard").exit_code == 2
+
+
+def test_a_submission_through_a_door_needs_a_tenant(installed: Installed, document: str) -> None:
+    result = run("submit", document, "--type", "extract")
+    assert "--tenant NAME" in (explained(cast(Exception, result.exception)) or "")
+
+
 def test_watch_of_an_unknown_task_says_so(installed: Installed) -> None:
     result = run("watch", "t-none", "--timeout", "0")
     assert "not found" in (explained(cast(Exception, result.exception)) or "")
@@ -190,19 +223,21 @@ def test_tenants_are_added_and_listed(installed: Installed) -> None:
     assert [one["tenant_id"] for one in listed] == ["atlas", "birch"]
 
 
-def verbs() -> list[tuple[str, ...]]:
-    one = [("up",), ("down",), ("demo",), ("status",), ("submit",), ("watch",), ("agents",), ("why",), ("resources",)]
-    policy = [("policy", verb) for verb in ("get", "set", "validate", "history")]
-    dlq = [("dlq", verb) for verb in ("list", "show", "redrive", "discard")]
-    return [*one, ("cancel",), ("signal",), ("tenants", "add"), ("tenants", "list"), *policy, *dlq]
+@pytest.mark.parametrize(("status", "words"), [("erasing", "is being erased"), ("suspended", "is suspended")])
+def test_adding_a_tenant_that_may_not_submit_says_so(installed: Installed, status: str, words: str) -> None:
+    run("tenants", "add", "birch")
+    installed.store.write(Update(tenant_key("birch"), set={"status": status}))
+    result = run("tenants", "add", "birch")
+    assert result.exit_code == 1
+    assert words in result.stdout
+    assert json.loads(run("tenants", "add", "birch", "--json").stdout)[0]["status"] == status
 
 
-@pytest.mark.parametrize("verb", verbs())
-def test_every_verb_has_help_with_an_example_and_json(verb: tuple[str, ...]) -> None:
-    result = run(*verb, "--help")
-    assert result.exit_code == 0
-    assert f"pushlane {' '.join(verb)}" in result.output
-    assert "--json" in result.output
+def test_a_tenant_is_suspended_and_let_in_again(installed: Installed) -> None:
+    run("tenants", "add", "birch")
+    assert "birch: suspended" in run("tenants", "suspend", "birch").stdout
+    assert json.loads(run("tenants", "resume", "birch", "--json").stdout)["status"] == "active"
+    assert run("tenants", "suspend", "cedar").exit_code == 2
 
 
 def test_option_values_are_those_of_the_model() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pushlane.cli import schedules
+from pushlane.cli import over_http
 from pushlane.client.api import Client
 from pushlane.model.principal import Role
 from pushlane.testing import InMemoryDispatcher
@@ -24,7 +24,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> InMemoryApi:
     def client(url: str, api_key: str, tenant: str | None) -> Client:
         return Client(url, api_key, tenant=tenant, transport=ApiTransport(made))
 
-    monkeypatch.setattr(schedules, "_client", client)
+    monkeypatch.setattr(over_http, "_connected", client)
     return made
 
 

@@ -10,6 +10,7 @@ from pushlane.model.errors import StoreUnavailable
 from pushlane.model.events import FactName
 from pushlane.ports import Item, Table
 from pushlane.state.access_keys import all_keys
+from pushlane.state.items import texts
 from pushlane.state.ownership import owner_of, subject_of
 from pushlane.state.principals import all_issuers, all_principals, tenant_status
 from tests.unit.client.erased import GONE, KEPT, BreaksOff, ErasedWorld
@@ -53,6 +54,25 @@ def test_nothing_is_left_and_nobody_else_is_touched() -> None:
     found = world.dispatcher.statuses(*world.own[KEPT])
     assert [one is None for one in found] == [one is None for one in statuses]
     assert "CANCELLED" not in found
+
+
+def test_what_was_measured_goes_with_the_tenant() -> None:
+    world = ErasedWorld()
+    for tenant_id in (GONE, KEPT):
+        world.submit(tenant_id, task_type="nobody-does-this")
+    world.dispatcher.run_until_idle()
+    world.dispatcher.sweep()
+    [sample] = [one for one in world.store.items(Table.MEASURES) if one.key.pk.startswith("SAMPLES#")]
+    assert {GONE, KEPT} <= {str(lane).split("#")[1] for lane in texts(sample.attributes, "lanes")}
+    assert any(GONE in one.key.pk for one in world.store.items(Table.MEASURES))
+
+    removed = world.erase().removed
+
+    assert removed["measures"] >= 2
+    assert removed["samples"] >= 1
+    left = world.store.items(Table.MEASURES)
+    assert [one for one in left if GONE in str(one)] == []
+    assert {KEPT in str(one) for one in left} == {True}
 
 
 def test_what_counts_stays_right() -> None:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from pushlane.client import Installation, NotInstalled
-from pushlane.client.installation import output_name, reachable, stack_prefix
+from pushlane.client.installation import STAGE_TAG, output_name, reachable, stack_prefix
 from tests.unit.client.doubles import INSTALLATION
 
 STACKS = {
@@ -40,8 +40,9 @@ STACKS = {
 class Stacks:
     """CloudFormation with these stacks."""
 
-    def __init__(self, stacks: dict[str, dict[str, str]]) -> None:
+    def __init__(self, stacks: dict[str, dict[str, str]], tagged: tuple[str, ...] = ()) -> None:
         self._stacks = stacks
+        self._tags = {name: [{"Key": STAGE_TAG, "Value": "dev"}] for name in tagged}
 
     def get_paginator(self, name: str) -> "Stacks":
         assert name == "describe_stacks"
@@ -49,7 +50,8 @@ class Stacks:
 
     def paginate(self) -> list[dict[str, Any]]:
         return [
-            {"Stacks": [{"StackName": name, "Outputs": _outputs(outputs)}]} for name, outputs in self._stacks.items()
+            {"Stacks": [{"StackName": name, "Outputs": _outputs(outputs), "Tags": self._tags.get(name, [])}]}
+            for name, outputs in self._stacks.items()
         ]
 
 
@@ -86,6 +88,28 @@ def test_only_the_stacks_of_the_stage_are_looked_at() -> None:
 def test_no_stack_of_the_stage_is_an_error() -> None:
     with pytest.raises(NotInstalled, match="Pushlane-Prod-"):
         Installation.from_cloudformation("prod", cast(Any, Stacks(STACKS)))
+
+
+WHOLE = {
+    name: ",".join(outputs[name] for outputs in STACKS.values() if name in outputs)
+    for name in {name for outputs in STACKS.values() for name in outputs}
+}
+
+
+def test_an_app_of_ones_own_is_found_by_its_tag() -> None:
+    cloudformation = cast(Any, Stacks({"WordCounter": WHOLE, "Other": {"TasksTable": "theirs"}}, ("WordCounter",)))
+    assert Installation.from_cloudformation("dev", cloudformation) == msgspec.structs.replace(INSTALLATION, stage="dev")
+    with pytest.raises(NotInstalled, match="Pushlane-Prod-"):
+        Installation.from_cloudformation("prod", cloudformation)
+
+
+def test_of_two_apps_one_has_to_be_named() -> None:
+    cloudformation = cast(Any, Stacks({"One": WHOLE, "Two": WHOLE | {"StreamName": "two"}}, ("One", "Two")))
+    with pytest.raises(NotInstalled, match="One, Two; set PUSHLANE_STACK"):
+        Installation.from_cloudformation("dev", cloudformation)
+    assert Installation.from_cloudformation("dev", cloudformation, "Two").stream_name == "two"
+    with pytest.raises(NotInstalled, match="no stack Three"):
+        Installation.from_cloudformation("dev", cloudformation, "Three")
 
 
 def test_names_follow_one_rule() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pushlane.local.cdk_command import Step, cdk_command, cdk_environment, run_step
+from pushlane.local.context import LOCAL_CONTEXT
 from pushlane.local.deploy import ASSETS_BUCKET, CdkApp, Deployment, configured_context, read_outputs, synthesise
 from pushlane.local.endpoint import LocalAws
 from pushlane.local.errors import DeployFailed, LocalAwsError
@@ -63,14 +64,39 @@ def test_the_app_gets_configured_context_and_then_its_own(tmp_path: Path) -> Non
     assert context == {"stage": "local", "flag": True, "assets_bucket": ASSETS_BUCKET}
 
 
+def test_a_local_deployment_is_of_stage_local_whatever_the_app_says() -> None:
+    assert LOCAL_CONTEXT["stage"] == "local"
+
+
 def test_no_configuration_and_no_outputs_are_empty(tmp_path: Path) -> None:
     assert configured_context(tmp_path) == {}
     assert read_outputs(tmp_path) == {}
 
 
-def test_without_set_up_the_error_says_so(tmp_path: Path) -> None:
-    with pytest.raises(LocalAwsError, match="Run: make setup"):
-        cdk_command(tmp_path, "deploy")
+def command_line_in(folder: Path) -> Path:
+    script = folder / "node_modules" / "aws-cdk" / "bin" / "cdk"
+    script.parent.mkdir(parents=True)
+    script.touch()
+    return script
+
+
+def test_without_set_up_the_error_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "checkout" / ".venv"))
+    with pytest.raises(LocalAwsError, match=r"npm install aws-cdk@2.*make setup"):
+        cdk_command(tmp_path / "project", "deploy")
+
+
+def test_a_project_s_own_command_line_goes_before_the_checkout_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "checkout" / ".venv"))
+    project = tmp_path / "work" / "project"
+    beside_set_up = command_line_in(tmp_path / "checkout")
+    assert cdk_command(project, "deploy")[1] == str(beside_set_up)
+    above = command_line_in(tmp_path / "work")
+    assert cdk_command(project, "deploy")[1] == str(above)
+    own = command_line_in(project)
+    assert cdk_command(project, "deploy")[1] == str(own)
 
 
 def test_an_output_is_found_by_name_in_any_stack() -> None:

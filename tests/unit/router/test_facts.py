@@ -11,6 +11,7 @@ from pushlane.model.attempt import ErrorDetail, OutcomeKind
 from pushlane.model.events import Fact, FactName
 from pushlane.model.ids import digest
 from pushlane.model.task import TRANSITIONS, Status, Task, Tier
+from pushlane.model.trace_context import task_trace
 from pushlane.ports import Attributes, Change, Key, Table
 from pushlane.router.facts import ANNOUNCED, facts_of, published
 from pushlane.state import keys
@@ -90,7 +91,8 @@ def test_every_transition_of_the_state_machine_is_one_fact(before: Status, after
         epoch,
     )
     assert (data.labels, data.door, data.accepted_at_ms) == ({"kind": "x"}, "sqs", TASK.accepted_at_ms)
-    assert (fact.metadata.correlation_id, fact.metadata.traceparent, fact.metadata.depth) == ("c", "t", 2)
+    assert (fact.metadata.correlation_id, fact.metadata.depth) == ("c", 2)
+    assert fact.metadata.traceparent == task_trace(TASK).root.traceparent
     assert (data.result is not None) == (after is Status.SUCCEEDED)
     broke = dict.fromkeys(BROKEN, "Boom: it broke")
     assert data.reason == ({Status.PARKED: "capacity"} | broke).get(after)

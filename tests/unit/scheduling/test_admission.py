@@ -9,16 +9,11 @@ from pushlane.model.agent import AgentStatus
 from pushlane.model.attempt import Hold
 from pushlane.model.policy import Policy, Rate, RateUnit, SlotsOf, TaskTypePolicy, TenantPolicy, TokenBudget
 from pushlane.model.task import Estimate
-from pushlane.scheduling.admission import (
-    Admission,
-    day_of,
-    month_of,
-    next_day_ms,
-    next_month_ms,
-)
+from pushlane.scheduling.admission import Admission
 from pushlane.scheduling.decisions import Block, ParkReason
 from pushlane.scheduling.entry import Entry, entry_of
 from pushlane.scheduling.snapshot import PoolSnapshot, ResourceView, TenantView
+from pushlane.scheduling.windows import day_of, month_of, next_day_ms, next_month_ms
 from tests.unit.values import NOW, POOL, a_finish, a_task, an_agent, an_entry
 
 CPU, GPU = frozenset({"cpu"}), frozenset({"cpu", "gpu"})

@@ -24,6 +24,7 @@ from pushlane.scheduling.decisions import (
     Suspend,
 )
 from pushlane.scheduling.entry import Entry
+from pushlane.scheduling.pickup import parked_entry
 from pushlane.scheduling.snapshot import (
     Arrival,
     DeadlineDue,
@@ -272,7 +273,7 @@ def test_what_parks_stands_in_its_lane_and_a_hard_deadline_beside_the_delayed(
     expected += [keys.expiry_key(POOL, parked.entry)] if changed else []
     assert list(puts) == expected
     assert puts[expected[0]].conditions == (Absent(),)
-    assert all(entry_of_item(item_of(put)) == parked.entry for put in puts.values())
+    assert all(entry_of_item(item_of(put)) == parked_entry(parked, NOW) for put in puts.values())
 
 
 def test_a_yielded_attempt_ends_and_its_checkpoint_is_kept_with_the_task() -> None:
@@ -311,7 +312,8 @@ def test_an_order_for_a_task_with_a_hard_deadline_is_known_where_it_expires() ->
 @pytest.mark.parametrize("origin", [from_lane(), DUE])
 def test_a_new_attempt_sheds_the_times_of_the_last_one(origin: Entry | Ready) -> None:
     gone = task_update(dispatch_of(origin)).remove
-    assert set(gone) == {"due_ms", "waits_at", "awaits", "park_reason", "started_at_ms", "finished_at_ms"}
+    times = {"queued_at_ms", "started_at_ms", "finished_at_ms"}
+    assert set(gone) == {"due_ms", "waits_at", "awaits", "park_reason"} | times
 
 
 @pytest.mark.parametrize(

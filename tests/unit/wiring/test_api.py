@@ -69,9 +69,10 @@ def _forget_everything_built() -> None:
 
 
 def _settings(tables: Mapping[Table, str], wakeups: str, secret: str) -> ApiSettings:
+    named: dict[str, Any] = {f"{table.value}_table": name for table, name in tables.items()}
     return ApiSettings(
         stage="local",
-        **{f"{table.value}_table": name for table, name in tables.items()},
+        **named,
         claims_bucket="claims",
         results_queue_arn="results",
         results_queue_url="results",

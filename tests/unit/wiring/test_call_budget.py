@@ -64,8 +64,10 @@ PARKED = {"Query": 2, "BatchGetItem": 1, "TransactWriteItems": 1}
 # Registering an agent: its entry, its pool's, and a turn for who may have waited for it.
 REGISTRATION = {"UpdateItem": 2, "SendMessageBatch": 1}
 # With nothing to do: the pools, what is due (4 partitions of attempts, the retries), the pool, the repair's count, and
-# the policy.
-IDLE_SWEEP = {"Query": 1 + 5 + 1 + 5 + 1, "GetItem": 1}
+# the policy. And the sample of the pool: the pools, the pool, its attempts; and its one write.
+IDLE_SWEEP = {"Query": 1 + 5 + 1 + 5 + 1 + (1 + 1 + 4), "GetItem": 1, "PutItem": 1}
+# What was measured of the changes of one tenant and tier; and once a day and process, that the tenant was measured.
+MEASURED = {"UpdateItem": 1}
 
 
 @dataclass
@@ -107,7 +109,8 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
         secret = backend.client("secretsmanager").create_secret(Name="key", SecretString="x" * 64)["ARN"]
         bus = backend.client("events").create_event_bus(Name="facts")["EventBusArn"].rpartition("/")[2]
         topic = backend.client("sns").create_topic(Name="announcements")["TopicArn"]
-        named = {f"{name}_table": table for name, table in tables.items() if name not in ("events", "connections")}
+        beside = ("events", "connections", "measures")
+        named = {f"{name}_table": table for name, table in tables.items() if name not in beside}
         turns = {**named, "stage": "local", "claims_bucket": "claims", "wakeups_queue_url": queues["wakeups"]}
         turns["outbound_queue_url"] = ""
         for settings in (
@@ -122,7 +125,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
                 accept_unsigned_tenant=True,
                 tenant_doors="",
             ),
-            SweepSettings(**turns, signing_secret_arn=secret),
+            SweepSettings(**turns, signing_secret_arn=secret, measures_table=tables["measures"]),
             LifecycleSettings(
                 stage="local",
                 tasks_table=tables["tasks"],
@@ -132,6 +135,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
                 events_queue_url=queues["events"],
                 quarantine_queue_url=queues["bad"],
                 signing_secret_arn=secret,
+                measures_table=tables["measures"],
             ),
             StreamerSettings(
                 stage="local",
@@ -270,7 +274,7 @@ def test_a_parked_task_costs_its_lane_and_one_more_look(deployed: Deployed) -> N
     assert deployed.counted() in within_or_past_the_second(PARKED)
 
 
-def test_an_idle_sweep_only_reads(deployed: Deployed) -> None:
+def test_an_idle_sweep_reads_and_keeps_one_sample(deployed: Deployed) -> None:
     event = json.loads((Path(__file__).resolve().parents[2] / "events" / "scheduler.json").read_text())
     assert sweep_handler(event, Invocation()) == {
         "pools": 1,
@@ -312,7 +316,9 @@ def test_the_lifecycle_publishes_a_batch_in_one_call_each(deployed: Deployed) ->
         record["dynamodb"]["OldImage"] = record["dynamodb"]["NewImage"]
         record["dynamodb"]["NewImage"] = {**record["dynamodb"]["NewImage"], **ended}
     assert build_lifecycle()({"Records": records}) == 1
-    assert deployed.counted() == LIFECYCLE_OF_AN_END
+    assert deployed.counted() == {**LIFECYCLE_OF_AN_END, "UpdateItem": 2}
+    assert build_lifecycle()({"Records": records}) == 1
+    assert deployed.counted() == LIFECYCLE_OF_AN_END | MEASURED
 
 
 def test_the_streamer_records_a_task_in_a_read_and_a_transaction(deployed: Deployed) -> None:

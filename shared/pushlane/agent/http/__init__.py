@@ -1,4 +1,4 @@
-"""Agents outside Lambda: the same `@agent` functions, run over the HTTP API (`pip install 'pushlane[http]'`)."""
+"""Agents outside Lambda: the same `@agent` functions, run over the HTTP API (`pip install 'pushlane[client]'`)."""
 
 from pushlane.agent.http.pushed import Pushed, PushedAgent
 from pushlane.agent.http.runtime import HttpAgentRuntime

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
+from typing import Final
 
 from pushlane.cdk.bundling.sources import Sources
+
+_WEB: Final = frozenset({".html", ".css", ".js", ".svg"})
 
 
 class ClosureError(Exception):
@@ -33,7 +36,8 @@ class Closure:
 
 
 def import_closure(entry: str, sources: Sources, include: tuple[str, ...] = ()) -> Closure:
-    """Everything that `import entry` may load, lazy imports included, `if TYPE_CHECKING:` excluded.
+    """Everything that `import entry` may load, lazy imports included, `if TYPE_CHECKING:` excluded; and the files of
+    web pages that lie in its packages.
 
     `include` names modules that are imported by computed names. Raises `ClosureError` that names importer and module.
     """
@@ -55,8 +59,17 @@ def import_closure(entry: str, sources: Sources, include: tuple[str, ...] = ()) 
             seen.add(name)
             if path.is_file():
                 files[_archive_path(name, path)] = path
+                files |= _web_files(name, path)
                 waiting += [(found, str(path)) for found in imports_of(path, name)]
     return Closure(files=dict(sorted(files.items())), third_party=frozenset(third_party))
+
+
+def _web_files(name: str, path: Path) -> dict[str, Path]:
+    """What a package serves lies beside its modules, and nothing imports it."""
+    if path.name != "__init__.py":
+        return {}
+    folder = name.replace(".", "/")
+    return {f"{folder}/{one.name}": one for one in path.parent.iterdir() if one.suffix in _WEB}
 
 
 @cache

@@ -18,6 +18,7 @@ from pushlane.client.api.views import (
     Submitted,
     SubmittedWorkflow,
     TaskView,
+    TenantView,
     Ticket,
     WhyView,
     WorkflowView,
@@ -216,3 +217,11 @@ class AsyncClient(AsyncShell):
     async def remove_schedule(self, schedule_id: str) -> None:
         """Remove a schedule; what it has submitted stays."""
         return await self._run(calls.remove_schedule(schedule_id))
+
+    # The installation, for an administrator
+
+    async def begin_erasing(self, tenant_id: str) -> TenantView:
+        """Shut a tenant out for good: nothing of it is taken any more, its credentials open nothing. What it has is
+        removed by an operator's `pushlane tenants erase`.
+        """
+        return await self._run(calls.begin_erasing(tenant_id))

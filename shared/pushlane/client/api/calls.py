@@ -21,6 +21,7 @@ from pushlane.client.api.views import (
     SubmittedWorkflow,
     TaskPage,
     TaskView,
+    TenantView,
     Ticket,
     WhyView,
     WorkflowPage,
@@ -182,6 +183,10 @@ def change_schedule(schedule_id: str, schedule: Mapping[str, Any]) -> Ask[Schedu
 def remove_schedule(schedule_id: str) -> Ask[None]:
     call = Call(method="DELETE", path=path_of("v1", "schedules", schedule_id))
     return Ask(call=call, read=nothing, gone=lambda: None)
+
+
+def begin_erasing(tenant_id: str) -> Ask[TenantView]:
+    return Ask(call=Call(method="DELETE", path=path_of("v1", "tenants", tenant_id)), read=read_as(TenantView))
 
 
 def stream_ticket(stream: str | None, life_seconds: int | None) -> Ask[Ticket]:

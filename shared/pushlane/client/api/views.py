@@ -219,6 +219,14 @@ class SchedulePage(Struct, frozen=True, kw_only=True):
     next_cursor: str | None = None
 
 
+class TenantView(Struct, frozen=True, kw_only=True):
+    """A registered tenant. `status`: `active`, `suspended`, or `erasing`: shut out for good."""
+
+    tenant_id: str
+    status: str
+    created_at_ms: int | None = None
+
+
 class Ticket(Struct, frozen=True, kw_only=True):
     """What a browser hands on as the query parameter `ticket`, because it can set no header."""
 

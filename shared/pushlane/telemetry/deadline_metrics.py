@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from pushlane.model.events import Fact
+from pushlane.model.metrics import DEADLINE_MET, DEADLINE_MISSED, DEADLINE_PENALTY, NAMESPACE
 
-NAMESPACE: Final = "Pushlane"
 # What the metrics are kept for. Neither tenants nor tasks: each value of a dimension is billed as a metric of its own.
 DIMENSIONS: Final = ("tier", "task_type")
-_UNITS: Final = {"DeadlineMet": "Count", "DeadlineMissed": "Count", "DeadlinePenalty": "None"}
+_UNITS: Final = {DEADLINE_MET: "Count", DEADLINE_MISSED: "Count", DEADLINE_PENALTY: "None"}
 
 
 def deadline_metrics(facts: Iterable[Fact], stage: str) -> list[dict[str, Any]]:
@@ -33,7 +33,7 @@ def _line(place: Mapping[str, str], told: list[Fact]) -> dict[str, Any]:
     return {
         "_aws": {"Timestamp": max(fact.metadata.occurred_at_ms for fact in told), "CloudWatchMetrics": [directive]},
         **place,
-        "DeadlineMet": len(told) - missed,
-        "DeadlineMissed": missed,
-        "DeadlinePenalty": sum(fact.data.penalty or 0.0 for fact in told),
+        DEADLINE_MET: len(told) - missed,
+        DEADLINE_MISSED: missed,
+        DEADLINE_PENALTY: sum(fact.data.penalty or 0.0 for fact in told),
     }

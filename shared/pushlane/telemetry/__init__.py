@@ -1,0 +1,1 @@
+"""Measures: what became of tasks and how long it took, by tenant, tier and minute, and samples of the pools."""
