@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from pushlane.inmemory import InMemoryItemStore
 from pushlane.model.agent import AgentStatus
+from pushlane.model.pickup import Pickup
 from pushlane.model.policy import Policy, PoolPolicy
 from pushlane.model.task import DEFAULT_POOL, Door, Estimate, Source, Status, Task, Tier
 from pushlane.ports import Item, Scalar
@@ -85,29 +86,35 @@ def agent_items() -> list[Item]:
     ]
 
 
-def fill(store: InMemoryItemStore, crowd: Crowd) -> None:
-    """Put the crowd into the store; its tasks are numbered from 0 on, lane by lane."""
+def fill(store: InMemoryItemStore, crowd: Crowd, now_ms: int) -> None:
+    """Put the crowd into the store, parked just now; its tasks are numbered from 0 on, lane by lane."""
     if not crowd.parked:
         return
     depths: dict[LaneRef, int] = {}
     heads: dict[LaneRef, Entry] = {}
-    store.load(_waiting(crowd, depths, heads))
+    store.load(_waiting(crowd, now_ms, depths, heads))
     store.load(_lanes(depths, heads))
 
 
-def _waiting(crowd: Crowd, depths: dict[LaneRef, int], heads: dict[LaneRef, Entry]) -> Iterator[Item]:
+def _waiting(crowd: Crowd, now_ms: int, depths: dict[LaneRef, int], heads: dict[LaneRef, Entry]) -> Iterator[Item]:
     """Entries and tasks, lane by lane; how deep each lane is and which entry is its first."""
     number, lanes = 0, crowd.lanes
     for at, (tier, tenant_id, late) in enumerate(lanes):
         count = crowd.parked // len(lanes) + (at < crowd.parked % len(lanes))
         first = a_task(number, tier, tenant_id, late)
-        entry = entry_of(first, POLICY)
+        entry = _parked(entry_of(first, POLICY), now_ms)
         ref = lane_of(entry)
         depths[ref], heads[ref] = count, entry
         form = _Form(first, entry)
         for one in range(number, number + count):
             yield from form.items(a_task(one, tier, tenant_id, late))
         number += count
+
+
+def _parked(entry: Entry, now_ms: int) -> Entry:
+    """As it waits in its lane: the turn that decided on it first parked it."""
+    waits = Pickup(entry.enqueued_at_ms, now_ms - entry.enqueued_at_ms, ParkReason.CAPACITY.value, now_ms)
+    return msgspec.structs.replace(entry, pickup=waits)
 
 
 class _Form:

@@ -75,7 +75,7 @@ class CrowdedPool:
         self.store.load(agent_items())
         for _ in range(SLOTS // 10):
             self.run([_arrival(a_task(next(self._numbers), Tier.NORMAL, "earlier", late=False)) for _ in range(10)])
-        fill(self.store, crowd)
+        fill(self.store, crowd, self.clock.now_ms())
         self._ports.remembered.forget(POOL)
 
     def run(self, inputs: Sequence[Input]) -> Measured:

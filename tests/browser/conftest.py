@@ -1,4 +1,4 @@
-"""One browser for all of these tests: it is expensive to start, and each test has pages of its own."""
+"""One browser for the tests of a file: it is expensive to start, and each test has pages of its own."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,8 @@ from tools.browser import headless_browser
 expect.set_options(timeout=60_000)
 
 
-@pytest.fixture(scope="session")
+# Not for the session: Playwright's event loop would run under every later test of the process.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with headless_browser() as opened:
         yield opened

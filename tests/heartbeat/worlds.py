@@ -10,16 +10,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
-from unittest import mock
 from uuid import uuid4
 
 import msgspec
 
 from pushlane.aws.clock import wall_ms
 from pushlane.aws.dynamodb import DynamoItemStore
-from pushlane.inmemory import InMemoryItemStore, ManualClock
+from pushlane.inmemory import Faults, InMemoryItemStore, ManualClock
 from pushlane.model.events import Dispatch
-from pushlane.ports import Key, Message
+from pushlane.ports import ItemStore, Key, Message
 from pushlane.settings.environment import environment
 from pushlane.settings.functions import AgentSettings
 from pushlane.state.attempts import attempt_item
@@ -59,6 +58,20 @@ class BusyAgent:
         return [int(pid) for pid in found.split()]
 
 
+class _OverStore(InMemoryDispatcher):
+    """An in-memory dispatcher whose state is elsewhere."""
+
+    def __init__(self, store: DynamoItemStore, clock: ManualClock) -> None:
+        self._elsewhere = store
+        super().__init__(clock=clock)
+
+    def new_store(self, faults: Faults | None) -> InMemoryItemStore:
+        return cast(InMemoryItemStore, self._elsewhere)
+
+    def measured_store(self) -> ItemStore:
+        return self._elsewhere
+
+
 class RealTime:
     """The router of an in-memory dispatcher, with its state in DynamoDB and the wall clock; `agents` are processes."""
 
@@ -67,9 +80,7 @@ class RealTime:
         tables = create_tables(dynamodb)
         self.store = DynamoItemStore(dynamodb, tables)
         clock = cast(ManualClock, WallClock())
-        with mock.patch("pushlane.testing.dispatcher.InMemoryItemStore", return_value=self.store):
-            self.dispatcher = InMemoryDispatcher(clock=clock)
-        self.dispatcher.store = cast(InMemoryItemStore, self.store)
+        self.dispatcher = _OverStore(self.store, clock)
         # The endpoint remembers the tokens of transactions for longer than one test.
         self.dispatcher.turn = msgspec.structs.replace(self.dispatcher.turn, new_token=lambda: uuid4().hex)
         self.dispatcher.set_policy(**policy)

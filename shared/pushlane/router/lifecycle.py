@@ -1,7 +1,7 @@
 """Table streams -> facts on the bus and the announcements topic, and to the streamer for the tasks' timelines."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -23,21 +23,25 @@ class FactsNotPublished(PushlaneError):
     """Bus, topic or events queue did not accept some facts; the stream delivers them again, `fact_id` deduplicates."""
 
 
-# Begins to send, and says how to wait for what became of it.
-Beside = Callable[[Callable[[], list[int]]], Callable[[], list[int]]]
+Done = TypeVar("Done")
 
 
-def at_once(work: Callable[[], list[int]]) -> Callable[[], list[int]]:
+class Beside(Protocol):
+    """Begins some work, and says how to wait for what became of it (which raises what it raised)."""
+
+    def __call__(self, work: Callable[[], Done], /) -> Callable[[], Done]: ...
+
+
+def at_once(work: Callable[[], Done], /) -> Callable[[], Done]:
     done = work()
     return lambda: done
 
 
 class LifecyclePorts(Struct, frozen=True, kw_only=True):
-    """What the lifecycle needs of the outside. `count` is given the changes and `measure` the facts of a batch that is
-    out; a batch comes again when either raises, so `count` counts each change once. `trace` exports the
-    changes' spans, and does not raise.
-    `events_queue_url`: where tasks' timelines are told; empty: nowhere. `keyring` is called at the first fact of a
-    task. `beside`: bus and topic need not wait for the events queue.
+    """What the lifecycle needs of the outside. `measure` is given the facts of a batch that is out, and `trace`, which
+    does not raise, the changes. `count` is given the changes too; a batch comes again when anything raises, so it counts
+    each change once. `events_queue_url`: where tasks' timelines are told; empty: nowhere. `keyring` is called at the
+    first fact of a task. `beside`: the events queue, bus and topic, and the count need not wait for each other.
     """
 
     sink: FactSink
@@ -61,13 +65,14 @@ def publish_changes(ports: LifecyclePorts, changes: Sequence[Change]) -> int:
     messages = timeline_messages(facts, ports.keyring) if ports.events_queue_url else []
     # Somebody may be watching, so the live path goes first; bus and topic are told whatever became of it.
     told = ports.beside(lambda: ports.sender.send(ports.events_queue_url, messages) if messages else [])
+    counted = ports.beside(lambda: ports.count(changes))
     refused = ports.sink.publish(published(facts))
     untold = told()
+    counted()
     if refused:
         raise FactsNotPublished(f"{len(refused)} of {len(facts)} facts were not accepted by the bus or the topic")
     if untold:
         raise FactsNotPublished(f"{len(untold)} of {len(facts)} facts were not accepted by the events queue")
-    ports.count(changes)
     ports.measure(facts)
     ports.trace(changes)
     ports.log("facts", changes=len(changes), facts=len(facts))

@@ -23,7 +23,7 @@ from pushlane.model.endpoint import Endpoint, EndpointKind, sqs
 from pushlane.model.ids import keyed_task_id, unkeyed_task_id
 from pushlane.model.keyring import KeyRing, ring_of
 from pushlane.model.task import DEFAULT_POOL, Door
-from pushlane.ports import Change, ConditionFailed, Message, Put, Scalar, Table, Tracing, Update
+from pushlane.ports import Change, ConditionFailed, ItemStore, Message, Put, Scalar, Table, Tracing, Update
 from pushlane.router.app import Router
 from pushlane.router.callbacks import CallbackDirectory, Callbacks
 from pushlane.router.endpoints import Endpoints
@@ -83,7 +83,9 @@ class InMemoryDispatcher(Deliveries, Views):
         self.heartbeats = InMemoryHeartbeats(self.store, self.clock)
         self.logged: list[tuple[str, dict[str, Any]]] = []
         self.metrics: list[dict[str, Any]] = []
-        self.measures = Measures(self.store.without_faults(), self.log)
+        # What is measured is not what is tested: it does not meet the faults.
+        self._measured = self.measured_store()
+        self.measures = Measures(self._measured, self.log)
         self._sequence = 0
         self._runtimes: dict[str, AgentRuntime] = {}
         self.turn = TurnPorts(
@@ -111,6 +113,10 @@ class InMemoryDispatcher(Deliveries, Views):
 
     def new_store(self, faults: Faults | None) -> InMemoryItemStore:
         return InMemoryItemStore(self.clock, faults=faults, change_listener=self._on_change)
+
+    def measured_store(self) -> ItemStore:
+        """The same store as the measures' own."""
+        return self.store.without_faults()
 
     def new_sender(self) -> InMemorySender:
         return InMemorySender(self.clock)
@@ -242,10 +248,9 @@ class InMemoryDispatcher(Deliveries, Views):
     def sweep(self) -> Swept:
         """What the platform does once a minute."""
         swept = sweep(self.turn, self.pusher, self.log)
-        store = self.store.without_faults()
-        policy = PolicyDirectory(store, self.clock, self.log).current()
-        pools = sorted({*registered_pools(store), *policy.pools})
-        sampled = sample_pools(store, pools, policy, self.clock.now_ms(), self.log)
+        policy = PolicyDirectory(self._measured, self.clock, self.log).current()
+        pools = sorted({*registered_pools(self._measured), *policy.pools})
+        sampled = sample_pools(self._measured, pools, policy, self.clock.now_ms(), self.log)
         self.metrics.extend(pool_metrics(sampled, "local"))
         return swept
 

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from pushlane.aws.dynamodb import DynamoItemStore
 from pushlane.aws.facts import BusAndTopicSink
 from pushlane.aws.queues import SqsSender
 from pushlane.aws.streams import changes
 from pushlane.ports import Change, Table
-from pushlane.router.lifecycle import Beside, LifecyclePorts, at_once, publish_changes
+from pushlane.router.lifecycle import Beside, Done, LifecyclePorts, publish_changes
 from pushlane.settings.environment import load
 from pushlane.settings.functions import LifecycleSettings
 from pushlane.telemetry.deadline_metrics import deadline_metrics
@@ -21,6 +21,9 @@ from pushlane.wiring.keys import keyring_reader
 from pushlane.wiring.logs import structured_log, write_metrics
 from pushlane.wiring.process import environ
 from pushlane.wiring.traces import tracing_of
+
+# The events queue and the count, while bus and topic are told.
+_BESIDE: Final = 2
 
 
 @cache
@@ -40,7 +43,7 @@ def build_lifecycle() -> Callable[[Mapping[str, Any]], int]:
         measure=lambda facts: write_metrics(deadline_metrics(facts, settings.stage)),
         count=_count(settings, log),
         trace=_trace(settings, log),
-        beside=_beside() if settings.events_queue_url else at_once,
+        beside=_beside(),
     )
     tables = {Table.TASKS: settings.tasks_table, Table.ATTEMPTS: settings.attempts_table}
     return lambda event: publish_changes(ports, changes(event, tables))
@@ -68,5 +71,9 @@ def _trace(settings: LifecycleSettings, log: Callable[..., None]) -> Callable[[S
 
 
 def _beside() -> Beside:
-    threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="live")
-    return lambda work: threads.submit(work).result
+    threads = ThreadPoolExecutor(max_workers=_BESIDE, thread_name_prefix="beside")
+
+    def begin(work: Callable[[], Done], /) -> Callable[[], Done]:
+        return threads.submit(work).result
+
+    return begin
