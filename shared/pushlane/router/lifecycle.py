@@ -40,8 +40,8 @@ def at_once(work: Callable[[], Done], /) -> Callable[[], Done]:
 class LifecyclePorts(Struct, frozen=True, kw_only=True):
     """What the lifecycle needs of the outside. `measure` is given the facts of a batch that is out, and `trace`, which
     does not raise, the changes. `count` is given the changes too; a batch comes again when anything raises, so it
-    counts each change once. `events_queue_url`: where tasks' timelines are told; empty: nowhere. `keyring` is called at the
-    first fact of a task. `beside`: the events queue, bus and topic, and the count need not wait for each other.
+    counts each change once. `events_queue_url`: where tasks' timelines are told; empty: nowhere. `keyring` is called
+    at the first fact of a task. `beside`: the events queue, bus and topic, and the count need not wait for each other.
     """
 
     sink: FactSink
