@@ -137,6 +137,10 @@ class LaneLedger:
             urgent = min([*on_time, *left, *([] if left else _unread(view))], default=None)
             has_turn = urgent is not None
             has_late = not view.late_complete or any(entry.task_id not in gone for entry in view.late)
+            if not (has_turn or has_late or behind):
+                # Tasks are left in it, and by this turn's clock, which may be behind, they are in the other list.
+                has_turn, has_late = state.turn_tag_ms is not None, state.late_tag_ms is not None
+                urgent = state.urgent_ms
         account = books.accounts.get((ref.tier, ref.tenant_id))
         seen = self._snapshot.accounts.get((ref.tier, ref.tenant_id))
         tag = account.virtual.after if account is not None else 0 if seen is None else seen.virtual_ms

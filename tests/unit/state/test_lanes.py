@@ -252,6 +252,13 @@ def test_a_lane_that_is_listed_as_it_should_be_is_not_written() -> None:
     assert (situation.operations(), situation.ledger.wrongly_listed(situation.books)) == ({}, False)
 
 
+def test_a_lane_in_which_a_clock_that_is_behind_finds_nothing_late_stays_on_the_late_list() -> None:
+    """The turn stood still since it read the clock, and the tasks became late meanwhile."""
+    lane = msgspec.structs.replace(a_lane(late=entries(1, **LATE)), late=())
+    situation = Situation(lane)
+    assert (situation.operations(), situation.ledger.wrongly_listed(situation.books)) == ({}, False)
+
+
 def test_no_more_than_a_few_lanes_are_corrected_in_one_commit() -> None:
     lanes = [a_lane(an_entry(n, tenant_id=f"tenant-{n}"), tag_ms=99) for n in range(RELISTED_MAX + 4)]
     assert len(Situation(*lanes).operations()) == RELISTED_MAX
