@@ -37,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--worlds", type=int, help="so many worlds (default: as many as the figures need)")
     parser.add_argument("--tasks", type=int, default=100_000, help="stop once so many tasks were run")
     parser.add_argument("--faults", type=int, default=200_000, help="... and so many faults")
-    parser.add_argument("--seconds", type=float, default=570.0, help="start nothing new after so long")
+    parser.add_argument("--seconds", type=float, default=560.0, help="start nothing new after so long")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--no-sabotage", action="store_true", help="leave the sabotaged copies out")
     parser.add_argument("--partly", action="store_true", help="a short run: only what is broken fails it")

@@ -20,7 +20,7 @@ from tests.reliability.sabotage import DEFECTS, Defect, sabotaged
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 SABOTAGE_SEEDS: Final = 200
-_PART: Final = 50
+_PART: Final = 25
 # For each defect the seed that caught it when `--remember` was given last: it is tried first, for speed alone.
 REMEMBERED: Final = Path(__file__).parent / "sabotage" / "seeds.json"
 _GIVE_UP_SECONDS: Final = 240
@@ -35,7 +35,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     worlds: int | None = None
     tasks: int = 100_000
     faults: int = 200_000
-    seconds: float = 570.0
+    seconds: float = 560.0
     processes: int = 2
     sabotage: bool = True
     only: str | None = None
