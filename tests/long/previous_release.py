@@ -111,6 +111,11 @@ def previous_commit() -> str:
     return tag or NAMED.read_text().strip()
 
 
+def is_shallow() -> bool:
+    """The checkout was made without its history."""
+    return _git("rev-parse", "--is-shallow-repository") == "true"
+
+
 def _git(*arguments: str) -> str:
     return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
 
