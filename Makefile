@@ -47,10 +47,10 @@ test: lint ## Everything that CI runs, except the long tests (12 minutes at most
 	exit $$failed
 	$(PYTEST) -m "e2e and not long"
 
-# What measures has the machine to itself.
+# What has an emulator has the machine to itself.
 test-long: setup ## The long tests (35 minutes at most)
-	$(PYTEST) $(SPREAD) -m long --ignore tests/long/measured
-	$(PYTEST) -m long tests/long/measured
+	$(PYTEST) $(SPREAD) -m long --ignore tests/long
+	$(PYTEST) -m long tests/long
 
 # A recorded hour of LLM requests; without it the worlds that are made from it are left out.
 TRACE ?= ../shared/traces/azure-llm-conv-2023.csv

@@ -13,6 +13,8 @@ from msgspec import Struct
 
 from pushlane.model.errors import InvalidToken, PushlaneError
 
+# How an object begins, and a generated secret hardly ever does, although its first character may be a brace.
+_OBJECT: Final = re.compile(r'\s*\{\s*("|\}|$)')
 # What was signed before there were rings carries no kid, and a secret that is no ring is this key.
 FIRST_KID: Final = "k0"
 KID_CHARACTERS_MAX: Final = 32
@@ -66,7 +68,7 @@ def ring_of(secret: bytes) -> KeyRing:
 
 def stored_ring_of(text: str) -> StoredRing:
     """The ring in a signing secret of text; raises `InvalidKeyRing`."""
-    if not text.lstrip().startswith("{"):
+    if not _OBJECT.match(text):
         stored = StoredRing(current=FIRST_KID, keys={FIRST_KID: text})
     else:
         try:

@@ -8,7 +8,7 @@ from pushlane.model.errors import InvalidToken
 from pushlane.model.keyring import InvalidKeyRing, KeyRing, ring_of, stored_ring_of
 
 
-@pytest.mark.parametrize("secret", [b"plain text", b"\x00\xff", b'["no", "object"]', b'"text"'])
+@pytest.mark.parametrize("secret", [b"plain text", b"\x00\xff", b'["no", "object"]', b'"text"', b"{x7)Q"])
 def test_a_secret_that_is_no_ring_is_the_first_key(secret: bytes) -> None:
     ring = ring_of(secret)
     assert ring.signing() == ("k0", secret)
