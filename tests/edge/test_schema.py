@@ -3,6 +3,7 @@
 No 5xx, no status and no body that the document does not have. Seeded, so that a failure comes again.
 """
 
+import os
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, Final
@@ -86,12 +87,18 @@ def _sendable(name: str, value: object) -> bool:
 
 @pytest.fixture(scope="module")
 def totals() -> Iterator[Totals]:
-    """Reported when all operations were called."""
-    found = Totals()
+    """Reported when all operations were called. A worker may leave this file and come back to it: what it has reported
+    of this run it adds to.
+    """
+    found, run = Totals(), os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
     yield found
     section = reported().get("bad_inputs", {})
-    unhandled = found.unhandled + section.get("unhandled_named", 0)
-    report("bad_inputs", {**section, "generated": found.generated, "unhandled": unhandled})
+    before = section if section.get("run") == run else {}
+    generated = found.generated + before.get("generated", 0)
+    broken = found.unhandled + before.get("unhandled_generated", 0)
+    unhandled = broken + section.get("unhandled_named", 0)
+    told = {"generated": generated, "unhandled_generated": broken, "unhandled": unhandled, "run": run}
+    report("bad_inputs", {**section, **told})
 
 
 @pytest.mark.parametrize("operation_id", sorted(BY_ID))
