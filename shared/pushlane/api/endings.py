@@ -92,6 +92,9 @@ def _end(ports: ApiPorts, request: Request, said: Proven, kind: OutcomeKind, mor
 def _outcome(attempt: Attempt, body: Ending, kind: OutcomeKind, now_ms: int, more: dict[str, Any]) -> Outcome:
     """The outcome; of a repeat without times the one that stands there, if it says the same."""
     began_ms = attempt.started_at_ms or now_ms
+    if attempt.checkpoint_json is not None and kind is not OutcomeKind.SUCCEEDED:
+        # Who ends without a checkpoint leaves the one that it stored by a check-in.
+        more = {"checkpoint": msgspec.json.decode(attempt.checkpoint_json), **more}
     made = Outcome(
         kind=kind,
         started_at_ms=began_ms if body.started_at_ms is None else body.started_at_ms,

@@ -157,7 +157,7 @@ class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     order_for: str | None = None  # the waiting task that it was asked to yield for
     ends_at_ms: int | None = None  # no lease reaches beyond it: a hard deadline, or the end of a cancelled one's grace
     progress_at_ms: int | None = None
-    checkpoint: dict[str, Any] | None = None
+    checkpoint_json: str | None = None  # as it is stored, so that what is handed on is known to be the newest
     children: tuple[str, ...] = ()
     stall_ms: int | None = None
     waited: Waited = Waited()

@@ -214,8 +214,11 @@ def _left_by(over: Ended) -> dict[str, Scalar]:
     """Where the next attempt goes on (one that stored no checkpoint leaves the one before it), and that the task has
     children.
     """
-    found = over.outcome.checkpoint if isinstance(over, Finished) else over.attempt.checkpoint
-    kept: dict[str, Scalar] = {} if found is None else {"checkpoint": to_json(found)}
+    if isinstance(over, Finished):
+        found = None if over.outcome.checkpoint is None else to_json(over.outcome.checkpoint)
+    else:
+        found = over.attempt.checkpoint_json
+    kept: dict[str, Scalar] = {} if found is None else {"checkpoint": found}
     return kept | _children(over)
 
 
@@ -274,6 +277,15 @@ def _not_cancelled_since(attempt: Attempt) -> Conditions:
     return (AnyOf((Missing("order"), Equals("order", Order.PREEMPT.value))),)
 
 
+def _as_left(attempt: Attempt) -> Conditions:
+    """What is handed on is the newest: a check-in need not have moved the lease, and a child never does."""
+    kept = attempt.checkpoint_json
+    return (
+        Missing("checkpoint") if kept is None else Equals("checkpoint", kept),
+        Equals("children", list(attempt.children)) if attempt.children else Missing("children"),
+    )
+
+
 def _end(over: Ended, pool: str) -> list[Write]:
     """Remove the attempt, by its runner's own word or by the exact lease that ran out unfinished; and what waits in a
     lane for it, if it had given everything back and asked again.
@@ -289,6 +301,7 @@ def _end(over: Ended, pool: str) -> list[Write]:
             Equals("epoch", over.attempt.epoch),
             Equals("lease_until_ms", over.attempt.lease_until_ms),
             Missing("outcome_digest"),
+            *_as_left(over.attempt),
             *_not_cancelled_since(over.attempt),
         )
     fence += reservation_as_read(waited_of(over))

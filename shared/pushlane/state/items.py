@@ -145,7 +145,7 @@ def attempt_of(item: Item) -> Attempt:
         order_for=text(a, "order_for") if "order_for" in a else None,
         ends_at_ms=optional_number(a, "ends_at_ms"),
         progress_at_ms=optional_number(a, "progress_at_ms"),
-        checkpoint=checkpoint_of(a),
+        checkpoint_json=text(a, "checkpoint") if "checkpoint" in a else None,
         children=tuple(texts(a, "children")) if "children" in a else (),
         stall_ms=optional_number(a, "stall_ms"),
         waited=waited_of(a),

@@ -59,6 +59,19 @@ def test_an_attempt_from_claim_to_result() -> None:
     assert world.dispatcher.result(dispatch["task_id"]) == {"ok": True}
 
 
+@pytest.mark.parametrize("word", ["fail", "yield"])
+def test_who_ends_without_a_checkpoint_leaves_the_one_that_it_stored(word: str) -> None:
+    world = World()
+    dispatch = world.claimed()
+    world.say(dispatch, "start")
+    world.say(dispatch, "check-in", checkpoint={"page": 3})
+    more: dict[str, Any] = {"error_type": "Broken", "message": "no"} if word == "fail" else {}
+    assert world.say(dispatch, word, **more).status == 200
+    world.dispatcher.advance(120)
+    again = world.claimed()
+    assert (again["task_id"], again["epoch"], again["checkpoint"]) == (dispatch["task_id"], 2, {"page": 3})
+
+
 def test_another_agent_of_the_credentials_pool_is_believed() -> None:
     world = World()
     assert world.say(world.claimed(), "start", OF_POOL).status == 200

@@ -10,10 +10,12 @@ import pytest
 
 from pushlane.agent.heartbeat.inmemory import Process
 from pushlane.model.events import FactName
-from pushlane.ports import ConditionFailed
+from pushlane.model.task import DEFAULT_POOL
+from pushlane.ports import ConditionFailed, Table, Update
+from pushlane.state import keys
 from pushlane.testing import AttemptByHand, InMemoryDispatcher
 from tests.unit.router.by_hand import a_dispatcher, assert_idle, assert_over, put, stored
-from tests.unit.router.faults import FailAt
+from tests.unit.router.faults import Beside, FailAt
 
 LEASE_SECONDS = 30
 STALL_SECONDS = 60
@@ -179,3 +181,21 @@ def test_whichever_call_fails_a_silent_attempt_is_tried_again_once(moment: str) 
             assert number > 10
             return
     raise AssertionError("it takes more than 60 calls")
+
+
+@pytest.mark.parametrize("news", [{"checkpoint": '{"page":7}'}, {"children": ["t-child"]}], ids=["checkpoint", "child"])
+def test_what_an_attempt_stores_while_it_is_given_up_is_not_lost(news: dict[str, Any]) -> None:
+    """A clock that stands still moves no lease, and a child never does: the lease alone would not tell."""
+    beside = Beside(lambda operations: any(one.key.table is Table.ATTEMPTS for one in operations))
+    dispatcher = a_dispatcher(faults=beside)
+    put(dispatcher, "task")
+    attempt = dispatcher.take("one", lease_ms=20_000)
+    attempt.check_in(checkpoint={"page": 6})
+    key = keys.attempt_key(DEFAULT_POOL, attempt.task_id)
+    beside.early = lambda: dispatcher.store.write(Update(key, set=news))
+    dispatcher.advance(40)
+    assert beside.over
+    again = dispatcher.take("one")
+    page = 7 if "checkpoint" in news else 6
+    assert (again.dispatch.epoch, again.dispatch.checkpoint) == (2, {"page": page})
+    assert ("children" in stored(dispatcher, attempt.task_id)) == ("children" in news)
