@@ -41,7 +41,7 @@ _AGENT: Final = (
     Defect(
         name="a checkpoint is not carried to the next attempt",
         file="state/changes.py",
-        old='    kept: dict[str, Scalar] = {} if found is None else {"checkpoint": to_json(found)}\n',
+        old='    kept: dict[str, Scalar] = {} if found is None else {"checkpoint": found}\n',
         new="    kept: dict[str, Scalar] = {}\n",
     ),
 )
