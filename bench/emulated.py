@@ -19,8 +19,8 @@ API: Final = "low, by the API"
 _HOUR_SECONDS: Final = 3_600
 # More idle pollers on one queue find a task sooner, and receive nothing more often.
 _OTHER_FLEETS: Final = (1, 16)
-# The floor has two queues with functions, the bare queue one.
-_MAPPINGS_OF_RIVALS: Final = 3
+# Either floor has two queues with functions, and one of them a stream; the bare queue has one.
+_MAPPINGS_OF_RIVALS: Final = 6
 
 
 class Compared:
@@ -31,6 +31,7 @@ class Compared:
         self.place = place
         self.pushlane = Pushlane(place)
         self.floor: Chain = rival_parts(session, "floor", undo)[0].floor(session)
+        self.committing: Chain = rival_parts(session, "committing", undo)[0].committing_floor(session)
         self.bare_queue: Chain = rival_parts(session, "queue", undo)[0].bare_queue(session)
         self.poll_1s = deployed_fleet(session, POLL, slots, 1.0, undo)
         self.poll_2s = deployed_fleet(session, "poll_2s", slots, 2.0, undo)
@@ -56,7 +57,12 @@ def _fleets(compared: Compared) -> list[PollingFleet]:
 
 
 def _low(run: Run, compared: Compared) -> None:
-    blocks: Blocks = [[compared.pushlane], [compared.floor], [compared.poll_1s, compared.poll_2s]]
+    blocks: Blocks = [
+        [compared.pushlane],
+        [compared.floor],
+        [compared.committing],
+        [compared.poll_1s, compared.poll_2s],
+    ]
     aside: Blocks = [[compared.bare_queue], compared.others]
     warm_up([*blocks, *aside])
     before = _received(compared)
@@ -138,7 +144,11 @@ def _api(run: Run, place: Place) -> None:
         credential=edge.api_key(),
         samples=run.scale.api_samples,
     )
-    run.report.pickup_ms[API] = {"pushlane": told(measured.pushlane), "floor": told(measured.floor)}
+    run.report.pickup_ms[API] = {
+        "pushlane": told(measured.pushlane),
+        "floor": told(measured.floor),
+        "committing_floor": told(measured.committing_floor),
+    }
     run.report.ratios["pushlane_over_floor_by_the_api"] = {
         "p50": measured.ratio_to_floor_p50,
         "p95": measured.ratio_to_floor_p95,

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from msgspec import Struct
 
 from bench.place import AGENT, Place
+from bench.report import COMMITTING, FLOOR
+from pushlane.local.committing_floor import COMMIT_AND_FORWARD, START_AND_NOTE_TIME
 from pushlane.local.floor import DETAIL_TYPE, FORWARD, NOTE_TIME, FloorParts
 from pushlane.local.pickup import NotPickedUp, ran_at_ms
 from pushlane.model.task import Door
@@ -171,7 +173,18 @@ class RivalParts(FloorParts):
         self._consume(self._function("note", NOTE_TIME, {"TABLE": self._name}), second_arn, batch=1)
         self._consume(self._function("forward", FORWARD, {"NEXT_QUEUE_URL": second_url}), first_arn, batch=_BATCH)
         self._bus(first_url, first_arn)
-        return Chain("floor", session, self._name)
+        return Chain(FLOOR, session, self._name)
+
+    def committing_floor(self, session: "Session") -> Chain:
+        """The same hops with only the calls that a dispatcher cannot do without."""
+        self._hear(self._streamed_table())
+        second_url, second_arn = self._queue("second")
+        first_url, first_arn = self._queue("first")
+        self._consume(self._function("start", START_AND_NOTE_TIME, {"TABLE": self._name}), second_arn, batch=1)
+        commit = {"TABLE": self._name, "NEXT_QUEUE_URL": second_url}
+        self._consume(self._function("commit", COMMIT_AND_FORWARD, commit), first_arn, batch=_BATCH)
+        self._bus(first_url, first_arn)
+        return Chain(COMMITTING, session, self._name)
 
     def bare_queue(self, session: "Session") -> Chain:
         """EventBridge -> SQS -> function that notes the time."""

@@ -4,7 +4,8 @@ called, found by walking up the stack.
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Final
@@ -74,12 +75,15 @@ def root() -> Path:
     return Path(next(iter(pushlane.__path__)))
 
 
-def sites() -> list[Site]:
+@cache
+def sites() -> Sequence[Site]:
     """Every call site, in order."""
     base = root()
     files = [path for name in PACKAGES for path in sorted((base / name).rglob("*.py"))]
     named = [(path.relative_to(base).as_posix(), path) for path in files]
-    return sorted(site for name, path in named if name not in LEFT_OUT for site in _sites_of(name, path.read_text()))
+    return tuple(
+        sorted(site for name, path in named if name not in LEFT_OUT for site in _sites_of(name, path.read_text()))
+    )
 
 
 def points(aim: str = "") -> list[Point]:
@@ -114,7 +118,7 @@ def _port(receiver: ast.expr) -> str | None:
 class Standing:
     """Tells which site a port was called from."""
 
-    def __init__(self, known: list[Site]) -> None:
+    def __init__(self, known: Sequence[Site]) -> None:
         base = root()
         self._prefix = f"{base}/"
         self._known = {(str(base / one.file), one.line, one.column): one for one in known}

@@ -124,7 +124,9 @@ def _summary(outcome: "Outcome") -> None:
     )
     output.line(
         f"pickup at low load: p50 {pickup['low_load']['p50']:.0f} ms, p99 {pickup['low_load']['p99']:.0f} ms; "
-        f"{pickup['ratio_p50']:.2f} and {pickup['ratio_p99']:.2f} times functions that do nothing"
+        f"{pickup['ratio_p50']:.2f} and {pickup['ratio_p99']:.2f} times functions that do nothing, "
+        f"{pickup['ratio_to_committing_floor_p50']:.2f} and {pickup['ratio_to_committing_floor_p99']:.2f} times "
+        "functions that only commit"
     )
     output.line(f"deployed in {report['deploy_s']} s, all in {report['total_s']} s")
     output.line(f"{outcome.digest_path}\n{outcome.report_path}")

@@ -1,7 +1,8 @@
 """The floor of submitting over HTTP: the same authorizer, a function that only forwards, one queue, one function.
 
 HTTP API -> Lambda -> SQS -> Lambda. The second function takes the time before anything else and reports it afterwards
-in a table, where the sampler finds it. What Pushlane's own call adds is the difference.
+in a table, where the sampler finds it. What Pushlane's own call adds is the difference. The committing floor makes the
+calls that a dispatcher cannot do without.
 """
 
 import json
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 
 from pushlane.client.installation import reachable
+from pushlane.local.committing_floor import COMMIT_AND_ANSWER, START_AND_NOTE_TIME
 from pushlane.local.floor import NOTE_TIME, FloorParts, ran_at_ms
 
 if TYPE_CHECKING:
@@ -71,6 +73,16 @@ def deployed_api_floor(session: "Session", http_url: str, credential: str) -> It
         yield floor
 
 
+@contextmanager
+def deployed_committing_api_floor(session: "Session", http_url: str, credential: str) -> Iterator[ApiFloor]:
+    """The same for the committing floor."""
+    name = f"pushlane-api-committing-{uuid.uuid4().hex[:8]}"
+    with ExitStack() as undo:
+        floor = _HttpFloor(session, name, undo).deploy_committing(http_url, credential)
+        undo.callback(floor.close)
+        yield floor
+
+
 class _HttpFloor(FloorParts):
     def __init__(self, session: "Session", name: str, undo: ExitStack) -> None:
         super().__init__(session, name, undo)
@@ -83,6 +95,15 @@ class _HttpFloor(FloorParts):
         self._consume(self._function("note", NOTE_TIME, {"TABLE": self._name}), queue_arn, batch=1)
         forward = self._function("forward", FORWARD_CALL, {"NEXT_QUEUE_URL": queue_url})
         url = self._api(forward, self._authorizer_of(_api_id(http_url)))
+        return ApiFloor(url, credential, self._dynamodb, self._name)
+
+    def deploy_committing(self, http_url: str, credential: str) -> ApiFloor:
+        """Back to front, too."""
+        self._hear(self._streamed_table())
+        queue_url, queue_arn = self._queue("only")
+        self._consume(self._function("start", START_AND_NOTE_TIME, {"TABLE": self._name}), queue_arn, batch=1)
+        commit = self._function("commit", COMMIT_AND_ANSWER, {"TABLE": self._name, "NEXT_QUEUE_URL": queue_url})
+        url = self._api(commit, self._authorizer_of(_api_id(http_url)))
         return ApiFloor(url, credential, self._dynamodb, self._name)
 
     def _authorizer_of(self, api_id: str) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""The floor of pickup latency: the hops of Pushlane with functions that do nothing.
+"""The floors of pickup latency: the hops of Pushlane with functions that do nothing, or only what must be done.
 
 EventBridge -> SQS -> Lambda -> SQS -> Lambda. The first function only forwards, the second takes the time before
 anything else and reports it afterwards in a table, where the sampler finds it. What Pushlane adds is the difference.
+The committing floor makes the calls that a dispatcher cannot do without: `pushlane.local.committing_floor`.
 """
 
 import io
@@ -14,6 +15,8 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
+
+from pushlane.local.committing_floor import COMMIT_AND_FORWARD, HEAR, START_AND_NOTE_TIME
 
 if TYPE_CHECKING:
     from boto3.session import Session
@@ -91,6 +94,14 @@ def deployed_floor(session: "Session") -> Iterator[Floor]:
         yield _BusFloor(session, name, undo).deploy()
 
 
+@contextmanager
+def deployed_committing_floor(session: "Session") -> Iterator[Floor]:
+    """The same for the committing floor."""
+    name = f"pushlane-committing-{uuid.uuid4().hex[:8]}"
+    with ExitStack() as undo:
+        yield _BusFloor(session, name, undo).deploy_committing()
+
+
 class FloorParts:
     """Creates each part and notes at once how to remove it, so a failure half-way leaves nothing."""
 
@@ -103,14 +114,24 @@ class FloorParts:
         self._undo = undo
 
     def _table(self) -> None:
-        self._dynamodb.create_table(
+        self._new_table({"StreamEnabled": False})
+
+    def _streamed_table(self) -> str:
+        """The ARN of its stream."""
+        table = self._new_table({"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"})
+        return str(table["LatestStreamArn"])
+
+    def _new_table(self, stream: Any) -> Any:
+        created = self._dynamodb.create_table(
             TableName=self._name,
             KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
             AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
             BillingMode="PAY_PER_REQUEST",
+            StreamSpecification=stream,
         )
         self._later(lambda: self._dynamodb.delete_table(TableName=self._name))
         self._dynamodb.get_waiter("table_exists").wait(TableName=self._name, WaiterConfig={"Delay": 1})
+        return created["TableDescription"]
 
     def _queue(self, place: str) -> tuple[str, str]:
         visibility: Any = {"VisibilityTimeout": str(6 * _TIMEOUT_SECONDS)}
@@ -143,6 +164,18 @@ class FloorParts:
         )
         self._later(lambda: self._lambda.delete_event_source_mapping(UUID=mapping["UUID"]))
 
+    def _hear(self, stream_arn: str) -> None:
+        """A consumer of the stream that is told of new items, as Pushlane's is of what it keeps, and does nothing."""
+        committed = json.dumps({"eventName": ["INSERT"]})
+        mapping = self._lambda.create_event_source_mapping(
+            FunctionName=self._function("hear", HEAR, {}),
+            EventSourceArn=stream_arn,
+            BatchSize=100,
+            StartingPosition="TRIM_HORIZON",
+            FilterCriteria={"Filters": [{"Pattern": committed}]},
+        )
+        self._later(lambda: self._lambda.delete_event_source_mapping(UUID=mapping["UUID"]))
+
     def _bus(self, queue_url: str, queue_arn: str) -> None:
         self._events.create_event_bus(Name=self._name)
         self._later(lambda: self._events.delete_event_bus(Name=self._name))
@@ -165,6 +198,17 @@ class _BusFloor(FloorParts):
         first_url, first_arn = self._queue("first")
         self._consume(self._function("note", NOTE_TIME, {"TABLE": self._name}), second_arn, batch=1)
         self._consume(self._function("forward", FORWARD, {"NEXT_QUEUE_URL": second_url}), first_arn, batch=10)
+        self._bus(first_url, first_arn)
+        return Floor(self._events, self._dynamodb, self._name)
+
+    def deploy_committing(self) -> Floor:
+        """Back to front, too."""
+        self._hear(self._streamed_table())
+        second_url, second_arn = self._queue("second")
+        first_url, first_arn = self._queue("first")
+        self._consume(self._function("start", START_AND_NOTE_TIME, {"TABLE": self._name}), second_arn, batch=1)
+        commit = {"TABLE": self._name, "NEXT_QUEUE_URL": second_url}
+        self._consume(self._function("commit", COMMIT_AND_FORWARD, commit), first_arn, batch=10)
         self._bus(first_url, first_arn)
         return Floor(self._events, self._dynamodb, self._name)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pushlane.client import Client, ResultUnavailable
 from pushlane.local.floor import FORWARD, NOTE_TIME
 from pushlane.local.percentiles import Percentiles
-from pushlane.local.pickup import AGENT_CODE, ATTEMPT_START, compared, ran_at_ms
+from pushlane.local.pickup import AGENT_CODE, ATTEMPT_START, compared, out_of_step, ran_at_ms
 from tests.unit.local.demo.worlds import record
 
 
@@ -34,8 +34,20 @@ def test_percentiles_of_nothing() -> None:
 
 
 def test_the_ratio_is_pushlane_over_floor() -> None:
-    made = compared([30.0, 60.0], [20.0, 40.0], AGENT_CODE)
+    made = compared([30.0, 60.0], [20.0, 40.0], [25.0, 60.0], AGENT_CODE)
     assert (made.ratio_p50, made.ratio_p99) == (1.5, 1.5)
+    assert (made.ratio_to_committing_floor_p50, made.ratio_to_committing_floor_p99) == (1.2, 1.0)
+
+
+def test_samples_come_out_of_step_and_alike_in_each_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    for _ in range(2):
+        pause = out_of_step()
+        for _ in range(10):
+            pause()
+    assert slept[:10] == slept[10:]
+    assert len(set(slept)) == 10
 
 
 def client_with(result: dict[str, Any]) -> Client:

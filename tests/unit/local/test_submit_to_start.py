@@ -11,9 +11,9 @@ from pushlane.local.submit_to_start import compared
 
 
 def test_the_ratio_is_of_the_medians() -> None:
-    found = compared([100, 120, 900], [80, 80, 81])
+    found = compared([100, 120, 900], [80, 80, 81], [100, 100, 100])
     assert (found.pushlane.p50, found.floor.p50) == (120, 80)
-    assert found.ratio_to_floor_p50 == 1.5
+    assert (found.ratio_to_floor_p50, found.ratio_to_committing_floor_p50) == (1.5, 1.2)
     assert found.ratio_to_floor_p95 == round(900 / 81, 3)
 
 

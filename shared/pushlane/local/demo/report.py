@@ -61,7 +61,7 @@ def table(rows: list[TenantRow]) -> tuple[tuple[str, ...], list[tuple[str, ...]]
 
 
 def _pickup(ledger: Ledger, observed: Observed, comparison: PickupComparison) -> dict[str, Any]:
-    """`all` and `by_tenant` are under the run's own load; `low_load` and `floor` were measured alike, one at a time."""
+    """`all` and `by_tenant`: under the run's own load; `low_load` and the floors were measured alike, one at a time."""
     rows = account.tenant_rows(ledger, observed)
     return {
         "all": msgspec.to_builtins(Percentiles.of(account.pickups_ms(ledger, observed))),
@@ -71,4 +71,7 @@ def _pickup(ledger: Ledger, observed: Observed, comparison: PickupComparison) ->
         "floor": msgspec.to_builtins(comparison.floor),
         "ratio_p50": comparison.ratio_p50,
         "ratio_p99": comparison.ratio_p99,
+        "committing_floor": msgspec.to_builtins(comparison.committing_floor),
+        "ratio_to_committing_floor_p50": comparison.ratio_to_committing_floor_p50,
+        "ratio_to_committing_floor_p99": comparison.ratio_to_committing_floor_p99,
     }

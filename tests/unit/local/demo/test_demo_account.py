@@ -96,7 +96,7 @@ def test_failures_are_told_apart() -> None:
 
 
 def made_report(observed: Observed) -> dict[str, Any]:
-    comparison = compared([20.0, 40.0], [10.0, 20.0], "agent code")
+    comparison = compared([20.0, 40.0], [10.0, 20.0], [20.0, 20.0], "agent code")
     return report(LEDGER, observed, comparison, Durations(deploy_s=4.04, total_s=60.0))
 
 
