@@ -11,7 +11,7 @@ from tests.e2e.conftest import ROOT, Deployed
 
 pytestmark = pytest.mark.long
 
-SAMPLES = 200
+SAMPLES = 120
 REPORT = Path(ROOT) / "build" / "pickup" / "report.json"
 
 

@@ -1,4 +1,4 @@
-"""`make sim` as README says it: every world, every policy, and the targets that it holds Pushlane to. Simulated."""
+"""`make sim` as README says it, at two errors of the estimates: each world, each policy, and its targets. Simulated."""
 
 import json
 
@@ -9,14 +9,17 @@ from tests.readme import ROOT
 
 pytestmark = pytest.mark.long
 
+# The one between them takes another minute, and has told nothing yet that these did not.
+SIGMAS = ("0", "1")
+
 
 def test_make_sim() -> None:
     """The worlds of a recorded trace run only where it is (`TRACE=`); the command itself fails on a missed target."""
-    shell("make sim", 900)
+    shell(f"make sim SIM='{' '.join(f'--sigma {sigma}' for sigma in SIGMAS)}'", 900)
     worlds = json.loads((ROOT / "build" / "sim" / "report.json").read_text())["worlds"]
     assert {"noisy-0.92", "tight-tpm", "workflows"} <= worlds.keys()
     for world in worlds.values():
-        for sigma in ("0", "0.5", "1"):
+        for sigma in SIGMAS:
             miss = world["sigma"][sigma]["policies"]["pushlane"]["miss_pct"]
             assert max(miss["by_tier"].get("critical", 0), miss["by_tier"].get("high", 0)) <= 0.1
     noisy = worlds["noisy-0.92"]["sigma"]["0"]["policies"]
