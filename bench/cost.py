@@ -25,6 +25,8 @@ _FAIR: Final = ("intake",)
 _OF_QUEUES: Final = frozenset({"SendMessageBatch", "ReceiveMessage", "DeleteMessageBatch"})
 # Made for us by the platform, beside the function.
 _NOT_WAITED_FOR: Final = frozenset({"ReceiveMessage", "DeleteMessageBatch", "Invoke", "in a transaction"})
+# Made by the lifecycle side by side with PutEvents, which each of its invocations makes once, and which takes longest.
+_BESIDE_PUT_EVENTS: Final = frozenset({"SendMessageBatch", "PublishBatch", "UpdateItem"})
 
 # What is paid for: how much of each meter.
 Meters = Mapping[str, float]
@@ -103,6 +105,8 @@ def _waited_ms(line: Line, assumed: Assumptions) -> float:
         return 0
     if line.operation == "Invoke":
         return assumed.milliseconds["invocation"]
+    if line.step == "lifecycle" and line.operation in _BESIDE_PUT_EVENTS:
+        return 0
     return 0 if line.operation in _NOT_WAITED_FOR else assumed.milliseconds[line.operation]
 
 

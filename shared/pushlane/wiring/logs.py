@@ -21,7 +21,8 @@ ALLOWED: Final = frozenset(_ALLOWED.split())
 
 def structured_log(service: str) -> Callable[..., None]:
     """A function `log(event, **fields)` that writes one line and drops every field that is not allowed."""
-    logger = Logger(service=service)
+    # Where the line was written is always here; the event's name says it.
+    logger = Logger(service=service, location=None)
 
     def log(event: str, **fields: Any) -> None:
         logger.info(event, extra={name: value for name, value in fields.items() if name in ALLOWED})

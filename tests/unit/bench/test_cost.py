@@ -39,7 +39,7 @@ def test_what_a_line_is_billed_for() -> None:
     meters = cost.meters_of(counted, ASSUMED)
     ms = ASSUMED.milliseconds
     router_ms = ms["invocation"] + ms["TransactWriteItems"] + 2 * ms["Query"]
-    lifecycle_ms = ms["SendMessageBatch"] + ms["PutEvents"]
+    lifecycle_ms = ms["PutEvents"]  # the events queue is told beside it
     assert meters["dynamodb_write_units"] == 3
     assert meters["dynamodb_read_units"] == 2
     assert meters["sqs_fair_requests"] == 1
@@ -48,6 +48,10 @@ def test_what_a_line_is_billed_for() -> None:
     assert meters["eventbridge_events"] == 3
     assert meters["lambda_requests"] == 1
     assert meters["lambda_gb_seconds"] == pytest.approx(router_ms / 1_000 + lifecycle_ms / 1_000 / 2)
+
+
+def test_what_the_lifecycle_does_beside_its_longest_call_is_shorter_than_that() -> None:
+    assert all(ASSUMED.milliseconds[one] <= ASSUMED.milliseconds["PutEvents"] for one in cost._BESIDE_PUT_EVENTS)
 
 
 def test_a_million_tasks_pay_for_the_hours_in_which_they_come() -> None:

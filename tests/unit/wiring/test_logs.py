@@ -16,7 +16,7 @@ from pushlane.wiring.logs import ALLOWED, structured_log
 SECRET = "open-sesame"
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 # What the logger itself says of a line.
-OWN = {"level", "location", "message", "timestamp", "service"}
+OWN = {"level", "message", "timestamp", "service"}
 
 Lines = Callable[[], list[dict[str, Any]]]
 
