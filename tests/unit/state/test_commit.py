@@ -188,9 +188,19 @@ def test_an_end_is_fenced_by_the_runners_own_word_or_by_the_exact_lease_that_ran
         Equals("epoch", 1),
         Equals("lease_until_ms", attempt.lease_until_ms),
         Missing("outcome_digest"),
+        Missing("checkpoint"),
+        Missing("children"),
         AnyOf((Missing("order"), Equals("order", "preempt"))),
         Missing("gave_back"),
     )
+
+
+def test_an_attempt_that_is_given_up_is_fenced_by_what_it_leaves_as_it_was_read() -> None:
+    attempt = an_attempt(runner="call", checkpoint_json='{"page":4}', children=("t-child",))
+    retry = Retry(ended=an_expiry(attempt=attempt), entry=an_entry(epoch=1), due_ms=NOW + 9, error=error())
+    [reclaimed] = deletes(compiled(a_pool(), retry))
+    assert Equals("checkpoint", '{"page":4}') in reclaimed.conditions
+    assert Equals("children", ["t-child"]) in reclaimed.conditions
 
 
 def test_a_lease_that_ended_after_a_cancel_is_fenced_by_what_was_read_of_it() -> None:
