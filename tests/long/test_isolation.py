@@ -13,7 +13,7 @@ from tests.e2e.conftest import ROOT, Deployed
 
 pytestmark = pytest.mark.long
 
-EXTRA = 700
+EXTRA = 300
 REPORT = Path(ROOT) / "build" / "isolation" / "report.json"
 
 

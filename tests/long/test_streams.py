@@ -18,7 +18,7 @@ pytestmark = pytest.mark.long
 
 WEB_SOCKETS, EVENT_STREAMS = 180, 20
 TASKS, TASKS_A_SECOND = 2_000, 5.0
-SAMPLES = 80
+SAMPLES = 50
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ from pushlane.settings.stage import Stage
 if TYPE_CHECKING:
     from boto3.session import Session
 
-PICKUP_SAMPLES: Final = 50
+PICKUP_SAMPLES: Final = 20
 # After the last task ended: its fact, and the reservation counters, need a moment.
 SETTLE_SECONDS: Final = 15.0
 
