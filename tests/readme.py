@@ -33,7 +33,7 @@ EXECUTED: Final = {
     "npx cdk synth --quiet -c stage=dev": "tests/long/test_readme.py",
     "npx cdk bootstrap": "tests/long/test_readme.py, against the embedded AWS",
     "npx cdk deploy --all -c stage=dev": "tests/long/test_readme.py, against the embedded AWS at stage local",
-    "make bench": "its parts, by tests/unit/bench; not yet run whole",
+    "make bench": "too long beside the others: its parts, by tests/unit/bench; its last whole run is in docs/bench.md",
     "make test": "the caller",
 }
 
