@@ -83,7 +83,7 @@ def demo(
             envvar="DOCS", exists=True, file_okay=False, help="Folder of *.md and *.html; default: this project's own."
         ),
     ] = None,
-    samples: Annotated[int, typer.Option(help="Pickup samples at low load, of each kind.", min=1)] = 50,
+    samples: Annotated[int, typer.Option(help="Pickup samples at low load, of each kind.", min=1)] = 20,
     json: Json = False,
 ) -> None:
     """Show everything on this machine: start, deploy, submit through all doors, account for every task, stop.
