@@ -93,6 +93,7 @@ class Results:
     def _stale(self, one: Finished) -> None:
         fact_id = digest("stale", one.task_id, str(one.epoch), one.runner)
         attributes: dict[str, str | int | bool | list[str]] = {
+            "tenant_id": one.reservation.tenant_id,
             "task_id": one.task_id,
             "epoch": one.epoch,
             "agent_id": one.reservation.agent_id,

@@ -6,13 +6,16 @@ from typing import Any
 import pytest
 
 from pushlane.client.erasure import StillLiving
+from pushlane.model.attempt import Outcome, OutcomeKind
 from pushlane.model.errors import StoreUnavailable
-from pushlane.model.events import FactName
-from pushlane.ports import Item, Table
+from pushlane.model.events import FactName, Nudge
+from pushlane.ports import Item, Message, Table
 from pushlane.state.access_keys import all_keys
-from pushlane.state.items import texts
+from pushlane.state.items import texts, to_json
+from pushlane.state.keys import task_key
 from pushlane.state.ownership import owner_of, subject_of
 from pushlane.state.principals import all_issuers, all_principals, tenant_status
+from pushlane.testing.deliveries import RESULTS
 from tests.unit.client.erased import GONE, KEPT, BreaksOff, ErasedWorld
 
 
@@ -73,6 +76,30 @@ def test_what_was_measured_goes_with_the_tenant() -> None:
     left = world.store.items(Table.MEASURES)
     assert [one for one in left if GONE in str(one)] == []
     assert {KEPT in str(one) for one in left} == {True}
+
+
+def test_a_result_that_comes_when_all_has_ended_leaves_nothing() -> None:
+    """A nudge is delivered again: its task is gone, so what is said of it has to say whose it was."""
+    world = ErasedWorld()
+    attempt = world.dispatcher.take("slow")
+    while attempt.dispatch.tenant_id != GONE:
+        attempt = world.dispatcher.take("slow")
+    attempt.succeed(nudge=False)
+    outcome = Outcome(kind=OutcomeKind.SUCCEEDED, started_at_ms=0, finished_at_ms=0)
+    nudge = Message(to_json(Nudge(token=attempt.dispatch.token, runner=attempt.runner, outcome=outcome)))
+    late: list[str] = []
+
+    def sleep(seconds: float) -> None:
+        if world.store.get([task_key(attempt.task_id)]) == {} and not late:
+            late.append(attempt.task_id)
+            world.dispatcher.sender.send(RESULTS, [nudge])
+        world.dispatcher.advance(seconds)
+
+    assert world.erasure(sleep=sleep).run().complete
+    assert late
+    assert len(world.dispatcher.facts_of(FactName.RESULT_STALE, attempt.task_id)) == 1
+    world.own[GONE].append(attempt.task_id)
+    assert world.left_of(GONE) == []
 
 
 def test_what_counts_stays_right() -> None:
