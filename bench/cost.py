@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from bench.counted_path import Line, Tally
+from bench.counted_path import LOG, Line, Tally
 from bench.counts import Counted
 
 PRICES: Final = Path(__file__).parent / "prices.json"
@@ -24,7 +24,7 @@ _FIFO: Final = "events"
 _FAIR: Final = ("intake",)
 _OF_QUEUES: Final = frozenset({"SendMessageBatch", "ReceiveMessage", "DeleteMessageBatch"})
 # Made for us by the platform, beside the function.
-_NOT_WAITED_FOR: Final = frozenset({"ReceiveMessage", "DeleteMessageBatch", "Invoke", "in a transaction"})
+_NOT_WAITED_FOR: Final = frozenset({"ReceiveMessage", "DeleteMessageBatch", "Invoke", "in a transaction", LOG})
 # Made by the lifecycle side by side with PutEvents, which each of its invocations makes once, and which takes longest.
 _BESIDE_PUT_EVENTS: Final = frozenset({"SendMessageBatch", "PublishBatch", "UpdateItem"})
 
@@ -39,13 +39,13 @@ class Price(Struct, frozen=True, forbid_unknown_fields=True):
 
 class Assumptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What cannot be counted here. `milliseconds`: how long a function waits for each call on AWS, and its own time in
-    each invocation.
+    each invocation. `log_bytes_of_a_rival`: its function's one line a task; ours are counted.
     """
 
     tasks_per_second: float
     milliseconds: Mapping[str, float]
     memory_mb: Mapping[str, int]
-    log_bytes_per_invocation: int
+    log_bytes_of_a_rival: int
     receives_per_hour_of_a_mapping: int
     step_functions_transitions_per_task: int
     step_functions_write_units_per_task: int
@@ -86,7 +86,8 @@ def _of_line(line: Line, tally: Tally, assumed: Assumptions) -> dict[str, float]
         of_line["sns_requests"] = tally.requests
     elif line.operation == "Invoke":
         of_line["lambda_requests"] = tally.calls
-        of_line["log_kilobytes"] = tally.calls * assumed.log_bytes_per_invocation / _KILOBYTE
+    elif line.operation == LOG:
+        of_line["log_kilobytes"] = tally.log_bytes / _KILOBYTE
     milliseconds = tally.calls * _waited_ms(line, assumed)
     if milliseconds:
         of_line["lambda_gb_seconds"] = milliseconds / 1_000 * assumed.memory_mb[line.step] / _MB_OF_GB
@@ -132,7 +133,7 @@ def sqs_only_meters(assumed: Assumptions) -> dict[str, float]:
     return {
         **polling_meters(),
         "lambda_requests": 1.0,
-        "log_kilobytes": assumed.log_bytes_per_invocation / _KILOBYTE,
+        "log_kilobytes": assumed.log_bytes_of_a_rival / _KILOBYTE,
         "lambda_gb_seconds": assumed.milliseconds["invocation"] / 1_000 * assumed.memory_mb["agent"] / _MB_OF_GB,
     }
 
@@ -144,7 +145,7 @@ def step_functions_meters(assumed: Assumptions) -> dict[str, float]:
         "step_functions_transitions": float(assumed.step_functions_transitions_per_task),
         "dynamodb_write_units": float(assumed.step_functions_write_units_per_task),
         "lambda_requests": 1.0,
-        "log_kilobytes": assumed.log_bytes_per_invocation / _KILOBYTE,
+        "log_kilobytes": assumed.log_bytes_of_a_rival / _KILOBYTE,
         "lambda_gb_seconds": assumed.milliseconds["invocation"] / 1_000 * assumed.memory_mb["agent"] / _MB_OF_GB,
     }
 

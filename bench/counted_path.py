@@ -6,10 +6,11 @@ The handlers are the real ones (`pushlane.testing`); each call of a port is one 
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 
+from bench.log_lines import line_bytes, metric_bytes
 from bench.units import WriteUnits, get_units, query_units, refused_units, write_units
 from pushlane.inmemory import ChangeListener, Faults, InMemoryItemStore, InMemorySender, InMemorySink
 from pushlane.ports import (
@@ -33,6 +34,7 @@ from pushlane.state import keys
 from pushlane.testing import InMemoryDispatcher
 from pushlane.testing.deliveries import HELD, RESULTS, WAKEUPS
 
+LOG: Final = "log"
 _BATCH: Final = 10
 _MESSAGE_UNIT_BYTES: Final = 65_536
 
@@ -50,7 +52,9 @@ _KINDS: Final = (
 
 
 class Line(Struct, order=True, frozen=True):
-    """What was called: `step` is the handler, `operation` the call, `target` an item's kind, a queue or a channel."""
+    """What was called: `step` is the handler, `operation` the call, `target` an item's kind, a queue or a channel.
+    What it logs is a line too, with bytes and no calls.
+    """
 
     step: str
     operation: str
@@ -66,6 +70,7 @@ class Tally(Struct):
     index_units: float = 0
     read_units: float = 0
     requests: float = 0
+    log_bytes: float = 0
 
 
 class Ledger:
@@ -226,6 +231,7 @@ class CountedPushlane(InMemoryDispatcher):
 
     def __init__(self, *, tenants: tuple[str, ...]) -> None:
         self.ledger = Ledger()
+        self._metrics_counted = 0
         super().__init__(tenants=tenants)
 
     def new_store(self, faults: Faults | None) -> InMemoryItemStore:
@@ -246,13 +252,27 @@ class CountedPushlane(InMemoryDispatcher):
                 with self.ledger.during("lifecycle"):
                     self.ledger.at("Invoke", "").calls += 1
                     told = super().publish() or told
+                    self._count_metrics()
         return told
+
+    def log(self, event: str, **fields: Any) -> None:
+        """See `InMemoryDispatcher.log`."""
+        self.ledger.at(LOG, "").log_bytes += line_bytes(self.ledger.step, event, fields)
+        super().log(event, **fields)
+
+    def _count_metrics(self) -> None:
+        """Those written since the last look."""
+        for metric in self.metrics[self._metrics_counted :]:
+            self.ledger.at(LOG, "").log_bytes += metric_bytes(metric)
+        self._metrics_counted = len(self.metrics)
 
     def sweep(self) -> Swept:
         """See `InMemoryDispatcher.sweep`."""
         with self.ledger.during("sweep"):
             self.ledger.at("Invoke", "").calls += 1
-            return super().sweep()
+            swept = super().sweep()
+            self._count_metrics()
+            return swept
 
     def _deliver_intake(self) -> bool:
         with self.ledger.during("intake turn"):

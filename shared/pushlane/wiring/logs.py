@@ -6,7 +6,7 @@ Metrics are lines of the same stream in the embedded metric format, which CloudW
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 from aws_lambda_powertools import Logger
 
@@ -19,10 +19,12 @@ tenant_id trace_id workflow_id
 ALLOWED: Final = frozenset(_ALLOWED.split())
 
 
-def structured_log(service: str) -> Callable[..., None]:
-    """A function `log(event, **fields)` that writes one line and drops every field that is not allowed."""
+def structured_log(service: str, stream: TextIO | None = None) -> Callable[..., None]:
+    """A function `log(event, **fields)` that writes one line (to stdout, or `stream`) and drops every field that is not
+    allowed.
+    """
     # Where the line was written is always here; the event's name says it.
-    logger = Logger(service=service, location=None)
+    logger = Logger(service=service, location=None, stream=stream)
 
     def log(event: str, **fields: Any) -> None:
         logger.info(event, extra={name: value for name, value in fields.items() if name in ALLOWED})

@@ -26,6 +26,7 @@ def test_what_a_line_is_billed_for() -> None:
     counted = Counted(
         lines={
             Line("intake turn", "Invoke", ""): Tally(calls=1),
+            Line("intake turn", "log", ""): Tally(log_bytes=427),
             Line("intake turn", "TransactWriteItems", ""): Tally(calls=1),
             Line("intake turn", "in a transaction", "task"): Tally(entries=1, write_units=3, index_units=1),
             Line("intake turn", "Query", "agent"): Tally(calls=2, read_units=2),
@@ -47,6 +48,7 @@ def test_what_a_line_is_billed_for() -> None:
     assert meters["sqs_requests"] == 1
     assert meters["eventbridge_events"] == 3
     assert meters["lambda_requests"] == 1
+    assert meters["log_kilobytes"] == 0.427
     assert meters["lambda_gb_seconds"] == pytest.approx(router_ms / 1_000 + lifecycle_ms / 1_000 / 2)
 
 

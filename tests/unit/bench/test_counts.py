@@ -26,6 +26,14 @@ def test_calls_are_those_of_one_task() -> None:
     assert calls["results turn: TransactWriteItems"].calls == 1
 
 
+def test_logs_and_metrics_are_counted_in_bytes_at_the_step_that_writes_them() -> None:
+    logs = low_load(12).without_event_log().of(lambda line: f"{line.step}: {line.operation}")
+    for step in ("intake turn", "agent", "lifecycle", "results turn"):
+        assert 100 < logs[f"{step}: log"].log_bytes < 2_000, step
+        assert logs[f"{step}: log"].calls == 0
+    assert logs["lifecycle: log"].log_bytes > logs["agent: log"].log_bytes, "it writes the metrics as well"
+
+
 def test_when_slots_are_short_a_task_costs_more_units_and_fewer_calls() -> None:
     low, full = low_load(12).without_event_log(), saturated(40).without_event_log()
     assert full.write_units > low.write_units
