@@ -55,9 +55,8 @@ test-long: setup ## The long tests (35 minutes at most)
 # A recorded hour of LLM requests; without it the worlds that are made from it are left out.
 TRACE ?= ../shared/traces/azure-llm-conv-2023.csv
 
-# SIM="--sigma 0": less of it.
 sim: setup ## Compare the scheduler with others on simulated worlds (build/sim; TRACE=recorded.csv)
-	$(RUN) pushlane simulate worlds --requests "$(TRACE)" --out build/sim --check $(SIM)
+	$(RUN) pushlane simulate worlds --requests "$(TRACE)" --out build/sim --check
 
 # RELIABILITY="--seed 7" replays one world; --seconds, --worlds, --processes, --no-sabotage: see --help.
 reliability: setup ## Deterministic simulation of the real handlers, full of faults; sabotaged copies (10 minutes)
