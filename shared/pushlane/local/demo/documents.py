@@ -65,6 +65,12 @@ def find(folder: Path) -> tuple[list[Document], list[Skipped]]:
     return documents, skipped
 
 
+def spread(documents: Sequence[Document], count: int) -> list[Document]:
+    """At most so many of them, from all over the folder."""
+    wanted = min(count, len(documents))
+    return [documents[place * len(documents) // wanted] for place in range(wanted)]
+
+
 def sections(documents: Sequence[Document]) -> list[Document]:
     """Section-sized documents: Markdown cut at its headings, short sections joined to the next; HTML stays whole."""
     return [section for document in documents for section in _sections(document)]

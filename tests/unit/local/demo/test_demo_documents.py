@@ -56,6 +56,14 @@ def test_more_documents_than_the_limit_are_left_out_by_name(tmp_path: Path, monk
     assert ([one.name for one in found], [one.name for one in skipped]) == (["a.md", "b.md"], ["c.md"])
 
 
+def test_a_few_are_taken_from_all_over_the_folder(tmp_path: Path) -> None:
+    for number in range(10):
+        write(tmp_path, f"{number}.md")
+    found, _ = find(tmp_path)
+    assert [one.name for one in documents.spread(found, 3)] == ["0.md", "3.md", "6.md"]
+    assert documents.spread(found, 99) == found
+
+
 def test_a_folder_without_documents_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(NoDocuments, match="DOCS"):
         find(tmp_path)
