@@ -4,7 +4,9 @@ it while an old producer goes on. Nothing is lost, every task ends, what was sto
 `docs/upgrade.md` says what is promised.
 """
 
+import json
 import os
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -29,6 +31,8 @@ from pushlane.local.sessions import session_for
 from pushlane.model import token
 from pushlane.model.keyring import ring_of
 from pushlane.model.task import Status
+from pushlane.state.items import text
+from pushlane.state.keys import task_key
 from pushlane.state.policies import current_policy
 from tests.e2e.conftest import ROOT, Deployed, eventually, ready
 from tests.long import previous_release
@@ -38,9 +42,13 @@ from tests.long.previous_release import NoHistory, PreviousRelease, unpacked
 pytestmark = pytest.mark.long
 
 END_SECONDS: Final = 90.0
-# Each of these ends in the attempt in which it would have without an upgrade. Those that the deployment finds at work
-# do not: the local AWS ends a worker with its code, and again with its settings, and each time that costs an attempt.
+_HISTORY: Final = re.compile(r"error_\d+$")
+# Each of these ends in the attempt in which it would have without an upgrade.
 EPOCHS: Final = {"asleep": 2, "asks": 2, "retrying": 2, "parked": 1, "workflow": 1, "pushed": 1}
+# These the deployment finds at work: the local AWS ends a worker with its code, and again with its settings. Each
+# further attempt has to be told by the loss of the one before it.
+AT_WORK: Final = ("running", "behind")
+LOST: Final = {"LeaseExpired", "NeverStarted", "AgentUnavailable"}
 
 
 @dataclass(frozen=True)
@@ -157,6 +165,10 @@ def test_every_task_comes_to_its_end_and_none_twice(upgraded: Upgraded) -> None:
     assert len(records) == len(set(ids))
     for kind, epoch in EPOCHS.items():
         assert {records[task_id].epoch for task_id in live[kind]} == {epoch}, kind
+    for task_id in (task_id for kind in AT_WORK for task_id in live[kind]):
+        errors = _errors(upgraded.deployed, task_id)
+        assert sorted(errors) == list(range(1, records[task_id].epoch)), (task_id, errors)
+        assert set(errors.values()) <= LOST, (task_id, errors)
     assert client.result(records[asks])["value"] == {"approved": True}
     for task_id in live["running"]:
         assert client.result(records[task_id])["steps"] == STEPS
@@ -201,6 +213,13 @@ def _ended(deployed: Deployed, task_ids: list[str]) -> dict[str, TaskRecord]:
         left = [deployed.client.why(task_id) for task_id in sorted(late.task_ids)[:5]]
         statuses = Counter(one.status.value for one in deployed.client.tasks(late.task_ids).values())
         raise AssertionError(f"of {len(task_ids)} tasks {dict(statuses)} never came to rest, as {left}") from late
+
+
+def _errors(deployed: Deployed, task_id: str) -> dict[int, str]:
+    """What ended each attempt that did not succeed, by epoch, as it is stored with the task."""
+    [item] = deployed.store.get([task_key(task_id)]).values()
+    stored = [json.loads(text(item.attributes, name)) for name in item.attributes if _HISTORY.match(name)]
+    return {one["epoch"]: one["type"] for one in stored}
 
 
 def _let_agents_take(deployed: Deployed, queue_name: str) -> None:
