@@ -13,7 +13,7 @@ from tests.e2e.conftest import ROOT, Deployed
 
 pytestmark = pytest.mark.long
 
-EXTRA = 300
+EXTRA = 1_000
 REPORT = Path(ROOT) / "build" / "isolation" / "report.json"
 
 
