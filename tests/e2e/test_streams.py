@@ -37,11 +37,15 @@ def test_twenty_streams_hear_every_event_in_order_and_soon(api: ApiDeployed) -> 
     assert streamed.first_event_ms.p95 <= AIM_MS, streamed.first_event_ms
 
 
-def test_from_submission_to_the_agent_is_at_most_one_and_a_half_times_what_committing_costs(api: ApiDeployed) -> None:
-    """Emulated: only the ratio means something. The other floor, whose functions do nothing, is in the report."""
+def test_from_submission_to_the_agent_is_at_most_one_and_a_half_times_the_floor(api: ApiDeployed) -> None:
+    """Emulated: only the ratios mean something. The floor that commits is held; the one whose functions do nothing is
+    wanted, and not reached here (ADR 0031).
+    """
     found = measure(
         api.deployed.client, api.deployed.session, http_url=api.http_url, credential=api.key, samples=SAMPLES
     )
     report("submit_to_start", msgspec.to_builtins(found))
     print(msgspec.json.encode(found).decode())
     assert found.ratio_to_committing_floor_p50 <= 1.5
+    if found.ratio_to_floor_p50 > 1.5:
+        pytest.xfail(f"{found.ratio_to_floor_p50} times the floor whose functions do nothing, wanted within 1.5")

@@ -11,13 +11,13 @@ from tests.e2e.conftest import ROOT, Deployed
 
 pytestmark = pytest.mark.long
 
-SAMPLES = 120
+SAMPLES = 200
 REPORT = Path(ROOT) / "build" / "pickup" / "report.json"
 
 
-def test_pickup_is_at_most_twice_what_committing_costs(deployed: Deployed) -> None:
-    """Emulated: only the ratios mean something. A hop takes the emulator 4 ms and a call as long, so that the floor
-    whose functions do nothing says more of it than of Pushlane: that ratio is in the report, and has no bound here.
+def test_pickup_is_at_most_twice_the_floor(deployed: Deployed) -> None:
+    """Emulated: only the ratios mean something. The floor that commits is held; the one whose functions do nothing is
+    wanted, and cannot be reached where a call takes as long as a hop (ADR 0031).
     """
     found = measure(deployed.client, deployed.session, samples=SAMPLES, tenant_id="atlas")
     REPORT.parent.mkdir(parents=True, exist_ok=True)
@@ -26,3 +26,6 @@ def test_pickup_is_at_most_twice_what_committing_costs(deployed: Deployed) -> No
     assert found.clock == AGENT_CODE
     assert found.ratio_to_committing_floor_p50 <= 2.0
     assert found.ratio_to_committing_floor_p99 <= 2.5
+    if found.ratio_p50 > 2.0 or found.ratio_p99 > 2.5:
+        above = f"{found.ratio_p50} (p50) and {found.ratio_p99} (p99) times the floor whose functions do nothing"
+        pytest.xfail(f"{above}, wanted within 2.0 and 2.5")
