@@ -80,6 +80,7 @@ _OTHERS: Final[Mapping[str, dict[str, Any]]] = {
     "deadline a fraction": {"deadline_ms": 1.5},
     "deadline a string": {"deadline_ms": "1700000000000"},
     "deadline beyond 2**52": {"deadline_ms": 2**52 + 1},
+    "deadline in microseconds": {"deadline_ms": 1_800_000_000_000_000},
     "deadline kind unknown": {"deadline_kind": "strict"},
     "penalty unknown": {"penalty": "cubic"},
     "estimate of no time": {"estimate": {"runtime_seconds": 0}},

@@ -10,6 +10,7 @@ from msgspec import Struct
 from pushlane.api.catalogue import OPERATIONS
 from pushlane.model.claim_check import INLINE_BYTES_MAX
 from pushlane.model.task import Door
+from pushlane.model.times import TIME_MS_MAX
 from pushlane.ports import Item, Table
 from pushlane.testing import InMemoryDispatcher, kinesis_event, sqs_event, submit_envelope
 from pushlane.testing.api import Answer, InMemoryApi
@@ -209,7 +210,7 @@ def _payload(size: int) -> dict[str, Any]:
         ),
         ("labels", {"labels": {f"l{n}": "x" for n in range(10)}}, {"labels": {f"l{n}": "x" for n in range(11)}}),
         ("label", {"labels": {"l": "x" * 128}}, {"labels": {"l": "x" * 129}}),
-        ("deadline", {"deadline_ms": 2**52}, {"deadline_ms": 2**52 + 1}),
+        ("deadline", {"deadline_ms": TIME_MS_MAX}, {"deadline_ms": TIME_MS_MAX + 1}),
         ("runtime", {"estimate": {"runtime_seconds": 86_400}}, {"estimate": {"runtime_seconds": 86_401}}),
         ("tokens", {"estimate": {"tokens": 100_000_000}}, {"estimate": {"tokens": 100_000_001}}),
         ("attempts", {"retry": {"max_attempts": 10}}, {"retry": {"max_attempts": 11}}),

@@ -12,7 +12,7 @@ from pushlane.agent.emits import DATA_BYTES_MAX
 from pushlane.model.claim_check import CLAIMED_BYTES_MAX, INLINE_BYTES_MAX
 from pushlane.model.events import CAUSATION_DEPTH_MAX, Dispatch
 from pushlane.model.nesting import NESTING_MAX
-from pushlane.model.signals import SIGNAL_DATA_BYTES_MAX, SIGNALS_MAX
+from pushlane.model.signals import SIGNAL_DATA_BYTES_MAX, SIGNALS_BYTES_MAX, SIGNALS_MAX
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "agents.md"
 _BLOCK = re.compile(r"^```(?P<kind>\w*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -59,6 +59,7 @@ def test_the_commands_work(tmp_path: Path) -> None:
         ("one event", f"{DATA_BYTES_MAX // KIB} KiB"),
         ("signals to one task", str(SIGNALS_MAX)),
         ("one signal", f"{SIGNAL_DATA_BYTES_MAX // KIB} KiB"),
+        ("all signals", f"{SIGNALS_BYTES_MAX // KIB} KiB"),
         ("tasks submitting", f"{CAUSATION_DEPTH_MAX} deep"),
     ],
 )

@@ -17,7 +17,7 @@ from pushlane.model.events import CAUSATION_DEPTH_MAX, LABELS_MAX
 from pushlane.model.hook import BODY_BYTES_MAX
 from pushlane.model.nesting import NESTING_MAX
 from pushlane.model.policy import RESOURCES_MAX, SHARDS_MAX
-from pushlane.model.signals import SIGNAL_DATA_BYTES_MAX, SIGNALS_MAX
+from pushlane.model.signals import SIGNAL_DATA_BYTES_MAX, SIGNALS_BYTES_MAX, SIGNALS_MAX
 from pushlane.model.workflow_document import EDGES_MAX, NODES_MAX
 from pushlane.state.connections import SUBSCRIPTIONS_MAX
 from pushlane.state.hooks import HOOKS_MAX
@@ -122,6 +122,7 @@ def test_the_context_flags_of_the_page_are_those_of_the_code() -> None:
         ("edges", f"{EDGES_MAX:,}"),
         ("signals to one task", str(SIGNALS_MAX)),
         ("data of one signal", f"{SIGNAL_DATA_BYTES_MAX // KIB} KiB"),
+        ("all signals", f"{SIGNALS_BYTES_MAX // KIB} KiB"),
         ("a shared rate", str(SHARDS_MAX)),
         ("one WebSocket", str(SUBSCRIPTIONS_MAX)),
         ("webhook that comes in", f"{BODY_BYTES_MAX // KIB} KiB"),

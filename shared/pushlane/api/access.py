@@ -38,11 +38,16 @@ def caller(request: Request) -> Principal:
 def scope_of(request: Request) -> str | None:
     """The tenant whose things the call may reach; None for all, when the installation's own names none."""
     principal = caller(request)
-    if principal.tenant_id is None:
-        return request.tenant
-    if request.tenant not in (None, principal.tenant_id):
+    check_tenant(principal, request.tenant)
+    return request.tenant if principal.tenant_id is None else principal.tenant_id
+
+
+def check_tenant(principal: Principal | None, tenant_id: str | None) -> None:
+    """Raises 403 where a credential of one tenant names another. Before anything is looked up: else the answer to a
+    thing that is there would differ from that to an unknown one.
+    """
+    if principal is not None and principal.tenant_id is not None and tenant_id not in (None, principal.tenant_id):
         raise forbidden("the credential speaks for its own tenant only: leave `tenant` out")
-    return principal.tenant_id
 
 
 def tenant_of(request: Request) -> str:

@@ -105,6 +105,7 @@ class Api:
         tenant = None if operation.public else said.pop("tenant", None)
         if tenant is not None and not access.IDENTIFIER.match(tenant):
             raise invalid("query.tenant", "is no tenant id")
+        access.check_tenant(principal, tenant)
         query = convert_query(said, operation.query or _NoParameters)
         raw = call.body(operation.body_bytes_max)
         return Request(

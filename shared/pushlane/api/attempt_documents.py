@@ -11,13 +11,12 @@ from pushlane.model.events import Capabilities, Labels, ResourceAmounts
 from pushlane.model.ids import IdempotencyKey, Identifier
 from pushlane.model.signals import Signal
 from pushlane.model.task import DEFAULT_POOL, DeadlineKind, Estimate, Penalty, RetryPolicy, Tier
+from pushlane.model.times import TimeMs
 
 LEASE_SECONDS_MAX: Final = 900
-_TIME_MS_MAX: Final = 2**52
 _COUNT_MAX: Final = 10_000
 
 LeaseSeconds = Annotated[float, Meta(ge=1, le=LEASE_SECONDS_MAX)]
-TimeMs = Annotated[int, Meta(ge=0, le=_TIME_MS_MAX, description="Unix time in milliseconds")]
 Count = Annotated[int, Meta(ge=0, le=_COUNT_MAX)]
 Kind = Annotated[str, Meta(min_length=1, max_length=64)]
 Text = Annotated[str, Meta(max_length=2_000)]

@@ -10,11 +10,11 @@ from pushlane.model.callback import Callback
 from pushlane.model.events import Capabilities, Labels, ResourceAmounts, SubmitData
 from pushlane.model.ids import IdempotencyKey, Identifier
 from pushlane.model.task import DEFAULT_POOL, DeadlineKind, Estimate, ParentTask, Penalty, RetryPolicy, Tier
+from pushlane.model.times import TimeMs
 from pushlane.model.workflow_document import ClaimedNodes, Nodes, WorkflowData
 
 BATCH_MAX = 100
 
-DeadlineMs = Annotated[int, Meta(ge=0, le=2**52, description="Unix time in milliseconds")]
 CorrelationId = Annotated[str, Meta(max_length=128)]
 
 
@@ -28,7 +28,7 @@ class TaskBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     tier: Tier = Tier.NORMAL
     pool: Identifier = DEFAULT_POOL
     capabilities: Capabilities | None = None
-    deadline_ms: DeadlineMs | None = None
+    deadline_ms: TimeMs | None = None
     deadline_kind: DeadlineKind = DeadlineKind.SOFT
     penalty: Penalty = Penalty.STEP
     resources: ResourceAmounts = msgspec.field(default_factory=dict)
@@ -54,7 +54,7 @@ class WorkflowBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     tier: Tier = Tier.NORMAL
     pool: Identifier = DEFAULT_POOL
     labels: Labels = msgspec.field(default_factory=dict)
-    deadline_ms: DeadlineMs | None = None
+    deadline_ms: TimeMs | None = None
     deadline_kind: DeadlineKind = DeadlineKind.SOFT
     penalty: Penalty = Penalty.STEP
     idempotency_key: IdempotencyKey | None = None

@@ -44,6 +44,7 @@ def health_watches(parts: Watched) -> Iterator[tuple[str, Watch]]:
     for tier, percent in MISSES_PERCENT.items():
         yield f"{tier.value.capitalize()}DeadlineMisses", _deadline_misses(parts.stage, tier, percent)
     yield from _pool_watches(parts.stage)
+    yield "TasksDeadLettered", _dead_tasks(parts.stage)
     yield "SweepNotRunning", _sweep_not_running(parts.functions[SWEEP].function)
     for name, function in parts.functions.items():
         yield f"{name}Throttled", function_throttled(name.lower(), function.function)
@@ -86,6 +87,21 @@ def missed_percent(stage: str, tier: Tier) -> cloudwatch.MathExpression:
         using_metrics={met_name: met, missed_name: missed},
         label=tier.value,
         period=_QUARTER,
+    )
+
+
+def _dead_tasks(stage: str) -> Watch:
+    return Watch(
+        runbook="dead-letters",
+        says="tasks have used up their attempts and rest until somebody decides",
+        metric=cloudwatch.Metric(
+            namespace=metrics.NAMESPACE,
+            metric_name=metrics.TASKS_DEAD_LETTERED,
+            dimensions_map={"stage": stage},
+            period=MINUTE,
+            statistic="Sum",
+        ),
+        above=0,
     )
 
 

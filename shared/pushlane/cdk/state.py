@@ -9,7 +9,8 @@ from constructs import Construct
 from pushlane.cdk.stage import is_local, removal_policy, tls_only
 from pushlane.settings.stage import StageConfig
 
-_CLAIM_DAYS = 30
+# From its upload, however long the task waits or lies dead; what is deleted with its tenant is deleted at once.
+_CLAIM_DAYS = 400
 _SECRET_CHARACTERS = 64
 
 

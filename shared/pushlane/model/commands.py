@@ -16,6 +16,7 @@ from pushlane.model.errors import InvalidEvent
 from pushlane.model.ids import INTAKE_SLOTS, IdempotencyKey, Identifier
 from pushlane.model.nesting import NESTING_MAX, nests_too_deep
 from pushlane.model.signals import SIGNAL_DATA_BYTES_MAX
+from pushlane.model.times import TimeMs
 
 REASON_CHARACTERS_MAX: Final = 256
 
@@ -162,7 +163,7 @@ class AgentHeartbeatData(Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     pool: Identifier
     agent_id: Identifier
-    sent_at_ms: Annotated[int, Meta(ge=0, le=2**52, description="Unix time in milliseconds")] | None = None
+    sent_at_ms: TimeMs | None = None
 
 
 class AgentHeartbeat(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -16,6 +16,7 @@ from pushlane.model.envelope_proof import Proof
 from pushlane.model.ids import INTAKE_SLOTS, IdempotencyKey, Identifier
 from pushlane.model.signals import Signal
 from pushlane.model.task import DEFAULT_POOL, DeadlineKind, Door, Estimate, ParentTask, Penalty, RetryPolicy, Tier
+from pushlane.model.times import TimeMs
 from pushlane.model.workflow import ParentResult
 
 SUBMIT_DETAIL_TYPE: Final = "SubmitTask"
@@ -45,7 +46,7 @@ class SubmitMetadata(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     intake: Annotated[int, Meta(ge=0, lt=INTAKE_SLOTS)] | None = None
     proof: Proof | None = None
     token: Annotated[str, Meta(max_length=TOKEN_CHARACTERS_MAX)] | None = None
-    submitted_at_ms: Annotated[int, Meta(ge=0, le=2**52, description="Unix time in milliseconds")] | None = None
+    submitted_at_ms: TimeMs | None = None
 
 
 class SubmitData(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -60,7 +61,7 @@ class SubmitData(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     tier: Tier = Tier.NORMAL
     pool: Identifier = DEFAULT_POOL
     capabilities: Capabilities | None = None
-    deadline_ms: Annotated[int, Meta(ge=0, le=2**52, description="Unix time in milliseconds")] | None = None
+    deadline_ms: TimeMs | None = None
     deadline_kind: DeadlineKind = DeadlineKind.SOFT
     penalty: Penalty = Penalty.STEP
     resources: ResourceAmounts = msgspec.field(default_factory=dict)

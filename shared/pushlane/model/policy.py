@@ -75,7 +75,8 @@ class TenantPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             case Mode.POLL | Mode.SHADOW:
                 return Route.PULL
             case Mode.PERCENT:
-                return marked
+                # What came before the share was set has no mark, and waits for who would have had it.
+                return marked or (Route.PUSH if self.push_percent == 100 else Route.PULL)
             case None:
                 return None
 

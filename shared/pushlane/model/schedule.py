@@ -19,6 +19,7 @@ from pushlane.model.ids import Identifier, digest
 from pushlane.model.nesting import NESTING_MAX, nests_too_deep
 from pushlane.model.occurrences import At, Timing, local_to_ms, parse_expression, zone_of
 from pushlane.model.task import DEFAULT_POOL, DeadlineKind, Estimate, Penalty, RetryPolicy, Tier
+from pushlane.model.times import TimeMs
 from pushlane.model.workflow_document import Node, Nodes, WorkflowData, check_nodes
 from pushlane.model.workflow_graph import graph_of
 
@@ -26,10 +27,8 @@ from pushlane.model.workflow_graph import graph_of
 SCHEDULED_TIME: Final = "<aws.scheduler.scheduled-time>"
 # A string of the payload that is just this becomes the time that the firing was due.
 SCHEDULED_AT: Final = "$scheduled_at"
-TIME_MS_MAX: Final = 7_258_118_399_999  # the end of the year 2199, the last one that an expression can name
 TEMPLATE_BYTES_MAX: Final = 128 * 1024
 
-TimeMs = Annotated[int, Meta(ge=0, le=TIME_MS_MAX, description="Unix time in milliseconds")]
 DeadlineSeconds = Annotated[int, Meta(ge=1, le=366 * 86_400)]
 
 

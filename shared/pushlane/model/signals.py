@@ -7,6 +7,12 @@ from msgspec import Meta, Struct
 SIGNAL_DATA_BYTES_MAX = 16 * 1024
 # To one task, in all of its life: every attempt is told all of them.
 SIGNALS_MAX = 100
+# All of them together: they lie on one item, beside the attempt's checkpoint and result.
+SIGNALS_BYTES_MAX = 128 * 1024
+# The ends of children come into another room, so that no answer is lost for them: small ones within the first half of
+# the one above, larger ones as a claim.
+CHILDREN_INLINE_BYTES_MAX = 64 * 1024
+CHILDREN_BYTES_MAX = 192 * 1024
 # The name of the signal that an attached child's end is to its parent.
 CHILD_PREFIX = "child:"
 

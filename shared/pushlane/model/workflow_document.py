@@ -13,6 +13,7 @@ from pushlane.model.events import CAUSATION_DEPTH_MAX, LABELS_MAX, Capabilities,
 from pushlane.model.ids import INTAKE_SLOTS, IdempotencyKey, Identifier
 from pushlane.model.nesting import NESTING_MAX, nests_too_deep
 from pushlane.model.task import DEFAULT_POOL, DeadlineKind, Estimate, Penalty, RetryPolicy, Tier
+from pushlane.model.times import TimeMs
 from pushlane.model.workflow import OnFailure
 
 SUBMIT_WORKFLOW: Final = "SubmitWorkflow"
@@ -41,7 +42,7 @@ class Node(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_d
     tier: Tier | None = None
     pool: Identifier | None = None
     capabilities: Capabilities | None = None
-    deadline_ms: Annotated[int, Meta(ge=0, le=2**52, description="Unix time in milliseconds")] | None = None
+    deadline_ms: TimeMs | None = None
     deadline_kind: DeadlineKind = DeadlineKind.SOFT
     penalty: Penalty = Penalty.STEP
     resources: ResourceAmounts = msgspec.field(default_factory=dict)
@@ -94,7 +95,7 @@ class WorkflowData(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     tier: Tier = Tier.NORMAL
     pool: Identifier = DEFAULT_POOL
     labels: Labels = msgspec.field(default_factory=dict)
-    deadline_ms: Annotated[int, Meta(ge=0, le=2**52, description="Unix time in milliseconds")] | None = None
+    deadline_ms: TimeMs | None = None
     deadline_kind: DeadlineKind = DeadlineKind.SOFT
     penalty: Penalty = Penalty.STEP
     idempotency_key: IdempotencyKey | None = None

@@ -13,13 +13,16 @@ from pushlane.model.endpoint import EndpointKind
 from pushlane.model.errors import InvalidToken
 from pushlane.model.keyring import KeyRing
 from pushlane.model.live import Connection
+from pushlane.model.principal import Principal
 from pushlane.model.target_url import InvalidTarget, TargetUnreachable
 from pushlane.model.token import ReservationClaims, verify
 from pushlane.model.webhook_signature import signature_headers
 from pushlane.ports import Frame, Posted
 from pushlane.router.callback_delivery import Unreadable
 from pushlane.router.courier_ports import CourierPorts
+from pushlane.state.access_keys import find_key
 from pushlane.state.connections import connections_of_agent, load_connection
+from pushlane.state.principals import tenant_status
 
 
 class Ordered(Struct, frozen=True, kw_only=True):
@@ -114,10 +117,23 @@ def _by_websocket(ports: CourierPorts, order: Ordered, claims: ReservationClaims
 
 
 def _connections(ports: CourierPorts, target: str, claims: ReservationClaims) -> list[Connection]:
-    """The connection that was meant, if it is the agent's; then others that the agent has opened since."""
+    """The connection that was meant, if it is the agent's; then others that the agent has opened since. None whose
+    key opens nothing any more: a connection outlives the key that it was opened with.
+    """
     pool, agent_id = claims.reservation.agent_pool, claims.agent_id
     meant = load_connection(ports.store, target)
     own = meant is not None and (meant.principal.pool, meant.principal.agent_id) == (pool, agent_id)
-    first = [meant.connection] if meant is not None and own else []
+    first = [meant] if meant is not None and own else []
     others = sorted(connections_of_agent(ports.store, pool, agent_id), key=lambda one: -one.opened_at_ms)
-    return first + [one.connection for one in others if one.connection not in first]
+    ordered = first + [one for one in others if one.connection not in [had.connection for had in first]]
+    return [one.connection for one in ordered if _let_in(ports, one.principal)]
+
+
+def _let_in(ports: CourierPorts, principal: Principal) -> bool:
+    """Whether its credential would open a connection now; of a token that can not be looked up."""
+    if principal.tenant_id is not None and tenant_status(ports.store, principal.tenant_id) != "active":
+        return False
+    if principal.key_id is None:
+        return True
+    key = find_key(ports.store, principal.key_id)
+    return key is not None and key.usable(ports.clock.now_ms())

@@ -7,7 +7,7 @@ import msgspec
 from pushlane.model.attempt import ErrorDetail
 from pushlane.model.commands import SignalTaskData
 from pushlane.model.errors import InvalidEvent
-from pushlane.model.signals import CHILD_PREFIX, SIGNAL_DATA_BYTES_MAX
+from pushlane.model.signals import CHILD_PREFIX, CHILDREN_BYTES_MAX, CHILDREN_INLINE_BYTES_MAX, SIGNAL_DATA_BYTES_MAX
 from pushlane.model.task import ParentTask, Task
 from pushlane.ports import Attributes, Table
 from pushlane.router.cancel import cancel
@@ -33,12 +33,19 @@ def tell_parent(ports: TurnPorts, pusher: Pusher, task: Task, parent: ParentTask
     if "error" in stored:
         error = msgspec.json.decode(text(stored, "error"), type=ErrorDetail)
         data["error"] = {"error_type": error.error_type, "message": error.message[:1_000]}
-    if "result" in data and len(msgspec.json.encode(data)) > SIGNAL_DATA_BYTES_MAX:
-        data["result"] = as_claim(ports.blobs, task.tenant_id, data["result"])
     name = CHILD_PREFIX + task.task_id
     said = SignalTaskData(tenant_id=task.tenant_id, task_id=parent.task_id, name=name, data=data)
+    if "result" not in data or len(msgspec.json.encode(data)) <= SIGNAL_DATA_BYTES_MAX:
+        try:
+            deliver(ports, pusher, said, name, CHILDREN_INLINE_BYTES_MAX)
+        except InvalidEvent:
+            pass  # the parent has heard much already
+        else:
+            return
+    if "result" in data:
+        data["result"] = as_claim(ports.blobs, task.tenant_id, data["result"])
     try:
-        deliver(ports, pusher, said, name)
+        deliver(ports, pusher, said, name, CHILDREN_BYTES_MAX)
     except InvalidEvent:
         return
 

@@ -121,6 +121,10 @@ class Following:
         return read_events(self._store, one.log, after=one.cursor, limit=FRAME_EVENTS_MAX)
 
     def _next(self, one: Subscription, page: LogPage) -> _Next | None:
+        before = _before_a_hole(page, one.cursor)
+        if page.expired and before:
+            body, cursor = events_frame(one.log, before)
+            return _Next(subscription=one, body=body, cursor=cursor, more=True)
         if page.expired:
             last = page.events[0].sequence - 1 if page.events else page.last
             said = {"type": "expired", "stream": one.log, "snapshot": snapshot_of(self._store, one.log), "last": last}
@@ -147,6 +151,11 @@ class Following:
                 self._log("connection-dropped", connection_id=connection.connection_id, reason=answer.value)
             if answer is Posted.SLOW:
                 self._poster.close(connection)
+
+
+def _before_a_hole(page: LogPage, cursor: int) -> list[LoggedEvent]:
+    """The events that follow on the cursor without one missing."""
+    return [event for place, event in enumerate(page.events, start=cursor + 1) if event.sequence == place]
 
 
 def events_frame(log: str, events: Sequence[LoggedEvent]) -> tuple[bytes, int]:

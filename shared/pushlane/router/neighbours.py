@@ -37,6 +37,9 @@ from pushlane.state.loading import free_slots, load_waiting_pools
 
 # One SQS delay reaches no further. The turn that runs then finds what is due later, and arms for it.
 WAKE_HOP_MS: Final = 900_000
+# Left with one commit; it has room for a hundred operations.
+MARKS_MAX: Final = 20
+_READ_MAX: Final = 100
 
 
 def marks_of(snapshot: PoolSnapshot, planned: Plan) -> set[str]:
@@ -101,14 +104,16 @@ class Neighbours:
         self.waiting_pools: tuple[str, ...] = ()
 
     def unmarked(self, marks: Iterable[str]) -> list[str]:
-        """The marks that are still to be left: so a look at what is blocked reads, and writes only the first time.
+        """The marks to leave with the next commit: so a look at what is blocked reads, and writes only the first time.
+        No more at once than a commit has room for; a look that left some is followed by another one.
 
         Sound though it may be deleted right after it was seen: whoever deletes it wakes this pool.
         """
         wanted = sorted(set(marks) - self._marked)
-        found = self._store.get([keys.waits_key(pk, self._pool) for pk in wanted]) if wanted else {}
-        self._marked.update(key.pk for key in found)
-        return [pk for pk in wanted if pk not in self._marked]
+        for start in range(0, len(wanted), _READ_MAX):
+            found = self._store.get([keys.waits_key(pk, self._pool) for pk in wanted[start : start + _READ_MAX]])
+            self._marked.update(key.pk for key in found)
+        return [pk for pk in wanted if pk not in self._marked][:MARKS_MAX]
 
     def marked(self, marks: Iterable[str]) -> None:
         self._marked.update(marks)

@@ -57,12 +57,13 @@ class _Counter(Struct, frozen=True, kw_only=True):
 
 
 class Seen:
-    """What is read on the way and is of use to others: all agents, those of them that run something now, and the
-    attempts that hold nothing.
+    """What is read on the way and is of use to others: all agents, those of them that run something now, the attempts
+    that hold nothing, and the shapes by pool.
     """
 
     def __init__(self) -> None:
         self.agents: list[Item] = []
+        self.shapes: dict[str, list[Item]] = {}
         self.running: set[tuple[str, str]] = set()
         self.idle: list[Attempt] = []
 
@@ -85,6 +86,7 @@ def _counters(ports: TurnPorts, pools: Sequence[str], seen: Seen) -> Iterator[_C
     policy = ports.policies.current()
     for pool in pools:
         items = ports.store.query(Table.SCHEDULER, keys.pool_pk(pool), limit=POOL_ITEMS_MAX, start=keys.AGENT_PREFIX)
+        seen.shapes[pool] = [item for item in items if item.key.sk.startswith(keys.SHAPE_PREFIX)]
         for item in items:
             if item.key.sk.startswith(keys.AGENT_PREFIX):
                 agent_id = item.key.sk.removeprefix(keys.AGENT_PREFIX)

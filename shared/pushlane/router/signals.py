@@ -8,7 +8,7 @@ from pushlane.model.attempt import Attempt
 from pushlane.model.commands import SignalTaskData
 from pushlane.model.errors import InvalidEvent, TurnContended
 from pushlane.model.ids import digest
-from pushlane.model.signals import SIGNALS_MAX, Signal
+from pushlane.model.signals import SIGNALS_BYTES_MAX, SIGNALS_MAX, Signal
 from pushlane.model.task import Status
 from pushlane.ports import Absent, Equals, Missing, Put, TransactionCancelled, Update, Write
 from pushlane.router.duties import take_turn
@@ -20,20 +20,26 @@ from pushlane.state import keys
 from pushlane.state.items import VERSION, optional_number, to_json
 
 
-def deliver(ports: TurnPorts, pusher: Pusher, said: SignalTaskData, signal_id: str) -> str:
-    """Deliver one signal, once, and say what became of it. Raises `InvalidEvent` for a task that cannot have it."""
+def deliver(
+    ports: TurnPorts, pusher: Pusher, said: SignalTaskData, signal_id: str, bytes_max: int = SIGNALS_BYTES_MAX
+) -> str:
+    """Deliver one signal, once, and say what became of it. Raises `InvalidEvent` for a task that cannot have it; one
+    whose signals would be more than `bytes_max` with it cannot.
+    """
     inbox_id = digest(signal_id)
     for attempt_number in range(TRIES_MAX):
         if attempt_number:
             ports.back_off(attempt_number)
         at_hand = load_task(ports.store, said.tenant_id, said.task_id)
         known = keys.signal_key(said.task_id, inbox_id)
-        if known in ports.store.get([known]) or _accept(ports, pusher, at_hand, said, inbox_id):
+        if known in ports.store.get([known]) or _accept(ports, pusher, at_hand, said, inbox_id, bytes_max):
             return _resume(ports, pusher, said)
     raise TurnContended(f"task {said.task_id} changed faster than it could be signalled; deliver again")
 
 
-def _accept(ports: TurnPorts, pusher: Pusher, at_hand: TaskAtHand, said: SignalTaskData, inbox_id: str) -> bool:
+def _accept(
+    ports: TurnPorts, pusher: Pusher, at_hand: TaskAtHand, said: SignalTaskData, inbox_id: str, bytes_max: int
+) -> bool:
     """Into the inbox, and onto the attempt; says whether everything still was as it was read."""
     count = optional_number(at_hand.stored, "signals") or 0
     if at_hand.status.terminal:
@@ -42,14 +48,20 @@ def _accept(ports: TurnPorts, pusher: Pusher, at_hand: TaskAtHand, said: SignalT
         raise InvalidEvent("$.data.task_id", f"the task has had {SIGNALS_MAX} signals, and takes no more", "too_many")
     now_ms = ports.clock.now_ms()
     signal = Signal(number=count + 1, name=said.name, signal_id=inbox_id, sent_at_ms=now_ms, data=said.data)
+    written = to_json(signal)
+    size = (optional_number(at_hand.stored, "signal_bytes") or 0) + len(written.encode())
+    if size > bytes_max:
+        raise InvalidEvent(
+            "$.data.data", f"the task's signals would be {size} bytes with it, and may be {bytes_max}", "too_many"
+        )
     as_read = (
         Equals("status", at_hand.status.value),
         Equals("epoch", at_hand.epoch),
         Equals("signals", count) if count else Missing("signals"),
     )
     operations: list[Write] = [
-        Update(keys.task_key(said.task_id), set={"signals": signal.number}, conditions=as_read),
-        Put(keys.signal_key(said.task_id, inbox_id), {"v": VERSION, "signal": to_json(signal)}, (Absent(),)),
+        Update(keys.task_key(said.task_id), set={"signals": signal.number, "signal_bytes": size}, conditions=as_read),
+        Put(keys.signal_key(said.task_id, inbox_id), {"v": VERSION, "signal": written}, (Absent(),)),
     ]
     if at_hand.status in (Status.DISPATCHED, Status.WAITING):
         attempt = load_attempt_of(ports.store, at_hand)

@@ -13,6 +13,7 @@ from pushlane.router.push import Pusher
 from pushlane.router.redrive import redrive_due
 from pushlane.router.repair import Seen, repair
 from pushlane.router.turn import TurnPorts
+from pushlane.router.unused_shapes import forget_unused
 from pushlane.state.pools import registered_pools
 
 # Named in `Swept.failed` beside pools; no pool can have this name.
@@ -46,6 +47,8 @@ def sweep(ports: TurnPorts, pusher: Pusher, log: Callable[..., None]) -> Swept:
         repaired = repair(ports, pools, log, seen)
         look_after(ports, pusher, seen.idle)
         look_at_starts(ports, pusher, seen.agents, seen.running)
+        for shapes in seen.shapes.values():
+            forget_unused(ports.store, shapes)
     except (PushlaneError, *UNREADABLE) as error:
         log("repair-failed", error=f"{type(error).__name__}: {error}")
         failed.append(COUNTERS)

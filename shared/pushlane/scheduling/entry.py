@@ -13,6 +13,7 @@ from pushlane.model.mode import Route
 from pushlane.model.pickup import Pickup
 from pushlane.model.policy import Policy, Rate, RateUnit
 from pushlane.model.task import DeadlineKind, Penalty, Task, Tier
+from pushlane.model.times import sortable
 
 TIERS: Final = tuple(Tier)
 RANKS: Final = {tier: rank for rank, tier in enumerate(TIERS)}
@@ -66,7 +67,7 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def order(self) -> str:
         """Sort key in the lane: those without a deadline apart (`A`) from those with one (`D`), each by time."""
-        return f"{'D' if self.dated else 'A'}#{max(0, self.start_by_ms):013d}#{self.task_id}"
+        return f"{'D' if self.dated else 'A'}#{sortable(self.start_by_ms)}#{self.task_id}"
 
     @property
     def place(self) -> tuple[int, int, str]:

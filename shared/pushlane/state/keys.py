@@ -4,6 +4,7 @@ from typing import Final
 
 from pushlane.model.ids import stable_bucket
 from pushlane.model.task import Tier
+from pushlane.model.times import sortable
 from pushlane.ports import Key, Table
 from pushlane.scheduling.entry import RANKS, Entry, LaneRef, lane_of
 
@@ -145,7 +146,7 @@ def entry_key(pool: str, entry: Entry) -> Key:
 
 def dated_from(start_by_ms: int) -> str:
     """Where in a lane the entries with a deadline that have to start at that time or later begin."""
-    return f"D#{max(0, start_by_ms):013d}"
+    return f"D#{sortable(start_by_ms)}"
 
 
 def delayed_pk(pool: str) -> str:
@@ -153,12 +154,12 @@ def delayed_pk(pool: str) -> str:
 
 
 def delayed_key(pool: str, due_ms: int, task_id: str) -> Key:
-    return Key(Table.SCHEDULER, delayed_pk(pool), f"{due_ms:013d}#{task_id}")
+    return Key(Table.SCHEDULER, delayed_pk(pool), f"{sortable(due_ms)}#{task_id}")
 
 
 def duty_key(pool: str, due_ms: int, subject_id: str, kind: str) -> Key:
     """Among the delayed: something that somebody has to do, written by whoever made it necessary."""
-    return Key(Table.SCHEDULER, delayed_pk(pool), f"{due_ms:013d}#{subject_id}#{kind}")
+    return Key(Table.SCHEDULER, delayed_pk(pool), f"{sortable(due_ms)}#{subject_id}#{kind}")
 
 
 def dead_pk(pool: str) -> str:
@@ -167,7 +168,7 @@ def dead_pk(pool: str) -> str:
 
 def dead_key(pool: str, died_at_ms: int, task_id: str) -> Key:
     """One item for each dead-lettered task of the pool, oldest first."""
-    return Key(Table.SCHEDULER, dead_pk(pool), f"{died_at_ms:013d}#{task_id}")
+    return Key(Table.SCHEDULER, dead_pk(pool), f"{sortable(died_at_ms)}#{task_id}")
 
 
 def redrive_key(pool: str) -> Key:
@@ -198,7 +199,7 @@ def child_key(task_id: str, child_id: str) -> Key:
 
 def expiry_key(pool: str, entry: Entry) -> Key:
     """Beside a parked task with a hard deadline: when it can no longer make it."""
-    return Key(Table.SCHEDULER, delayed_pk(pool), f"{max(0, entry.start_by_ms + 1):013d}#{entry.task_id}#expiry")
+    return Key(Table.SCHEDULER, delayed_pk(pool), f"{sortable(entry.start_by_ms + 1)}#{entry.task_id}#expiry")
 
 
 def pool_registration_key(pool: str) -> Key:

@@ -14,6 +14,9 @@ from pushlane.state import keys
 from pushlane.state.items import new_task_attributes, to_json
 
 RETENTION_SECONDS: Final = 30 * 24 * 3600
+# Of how many attempts the errors are kept, and how much of each message; of the last one all of it.
+HISTORY_MAX: Final = 20
+HISTORY_MESSAGE_MAX: Final = 500
 
 # What a task's item says only while it waits.
 _OF_WAITING: Final = ("due_ms", "waits_at", "awaits")
@@ -105,9 +108,12 @@ def at_rest(status: Status, now_ms: int) -> dict[str, Scalar]:
 
 
 def failed_with(error: ErrorDetail, epoch: int, agent_id: str | None, now_ms: int) -> dict[str, Scalar]:
-    """The task's error, and the same in the history of its attempts."""
-    told = {"epoch": epoch, "agent_id": agent_id, "at_ms": now_ms, "type": error.error_type, "message": error.message}
-    return {"error": to_json(error), f"error_{epoch}": to_json(told)}
+    """The task's error, and the same in the history of its attempts: of the last of them, so that no number of attempts
+    outgrows the item.
+    """
+    message = error.message[:HISTORY_MESSAGE_MAX]
+    told = {"epoch": epoch, "agent_id": agent_id, "at_ms": now_ms, "type": error.error_type, "message": message}
+    return {"error": to_json(error), f"error_{epoch % HISTORY_MAX}": to_json(told)}
 
 
 def waits_as_seen(entry: Entry) -> Conditions:

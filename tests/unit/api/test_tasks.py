@@ -35,6 +35,20 @@ def test_a_task_is_shown_as_it_stands(api: InMemoryApi) -> None:
     assert (waiting["status"], waiting["park_reason"]) == ("PARKED", "capacity")
 
 
+def test_who_names_another_tenant_is_refused_before_anything_is_looked_up(
+    api: InMemoryApi, dispatcher: InMemoryDispatcher
+) -> None:
+    """Else the answer would tell which ids of others there are."""
+    theirs = dispatcher.submit(task_type="echo", payload={})
+    dispatcher.run_until_idle()
+    for named in ("atlas", "nobody"):
+        answers = {
+            api.call("GET", f"/v1/tasks/{task_id}", query={"tenant": named}, principal=api.producer("boreal")).status
+            for task_id in (theirs, "t-" + "0" * 32)
+        }
+        assert answers == {403}, named
+
+
 def test_why_a_task_waits(api: InMemoryApi) -> None:
     submitted(api)
     said = get(api, f"/v1/tasks/{submitted(api)}/why").body

@@ -9,9 +9,10 @@ from pushlane.client.erasure import StillLiving
 from pushlane.model.attempt import Outcome, OutcomeKind
 from pushlane.model.errors import StoreUnavailable
 from pushlane.model.events import FactName, Nudge
-from pushlane.ports import Item, Message, Table
+from pushlane.ports import Item, Message, Put, Table, Update
 from pushlane.state.access_keys import all_keys
-from pushlane.state.items import texts, to_json
+from pushlane.state.event_log import event_key, head_key
+from pushlane.state.items import number, texts, to_json
 from pushlane.state.keys import task_key
 from pushlane.state.ownership import owner_of, subject_of
 from pushlane.state.principals import all_issuers, all_principals, tenant_status
@@ -99,6 +100,32 @@ def test_a_result_that_comes_when_all_has_ended_leaves_nothing() -> None:
     assert late
     assert len(world.dispatcher.facts_of(FactName.RESULT_STALE, attempt.task_id)) == 1
     world.own[GONE].append(attempt.task_id)
+    assert world.left_of(GONE) == []
+
+
+def test_what_is_told_while_its_log_goes_does_not_stay() -> None:
+    world = ErasedWorld()
+    told: list[str] = []
+
+    class Tells:
+        """Right behind the look at a log's events, one more comes."""
+
+        def query(self, table: Table, pk: str, **how: Any) -> list[Item]:
+            found = world.store.query(table, pk, **how)
+            if table is Table.EVENTS and pk in world.own[GONE] and not found and not told:
+                told.append(pk)
+                head = world.store.get([head_key(pk)])[head_key(pk)]
+                last = number(head.attributes, "last") + 1
+                world.store.write(Update(head.key, set={"last": last}))
+                world.store.write(Put(event_key(pk, last), {"event": "{}"}))
+            return found
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(world.store, name)
+
+    store: Any = Tells()
+    assert world.erasure(store=store).run().complete
+    assert told
     assert world.left_of(GONE) == []
 
 

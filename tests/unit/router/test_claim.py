@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
-from pushlane.model.endpoint import Endpoint, EndpointKind
+from pushlane.model.endpoint import DISPATCH_BYTES_MAX, Endpoint, EndpointKind
 from pushlane.model.errors import InvalidEvent
 from pushlane.model.events import Dispatch
 from pushlane.ports import Message, Table
@@ -123,11 +123,12 @@ def test_only_a_registered_pull_agent_claims() -> None:
         claim(dispatcher.turn, dispatcher.pusher, "default", "two", "c-1", 1)
 
 
-def test_a_large_dispatch_is_claimed_by_claim_check() -> None:
+def test_a_large_dispatch_is_claimed_by_claim_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(DISPATCH_BYTES_MAX, EndpointKind.PULL, 100_000)
     dispatcher = a_world()
     task_id = dispatcher.submit(task_type="work", payload={})
     dispatcher.run_until_idle()
-    for n in range(20):
+    for n in range(8):
         data = {"tenant_id": "atlas", "task_id": task_id, "name": "note", "data": {"text": "x" * 15_000}}
         dispatcher.send({"metadata": {"name": "SignalTask", "version": 1}, "data": {**data, "signal_id": f"s-{n}"}})
         dispatcher.run_until_idle()

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from pushlane.model.access_key import AccessKey, KeyKind, secret_digest
 from pushlane.model.endpoint import Endpoint, EndpointKind
 from pushlane.model.keyring import KeyRing
 from pushlane.model.live import Connection
@@ -13,6 +14,7 @@ from pushlane.model.target_url import Answer, InvalidTarget, TargetUnreachable
 from pushlane.model.task import DEFAULT_POOL
 from pushlane.model.webhook_signature import InvalidSignature, verified_id
 from pushlane.router.dispatch_delivery import agent_secret, secrets_of
+from pushlane.state.access_keys import add_key, revoke_key
 from pushlane.state.connections import Connected, connect
 from pushlane.testing.deliveries import OUTBOUND as OUTBOUND_QUEUE
 from pushlane.testing.dispatcher import RING
@@ -37,8 +39,10 @@ def ordered(world: CourierWorld) -> list[str]:
     return [message.body for message in world.dispatcher.sender.drain(OUTBOUND_QUEUE)]
 
 
-def open_connection(world: CourierWorld, connection_id: str, agent_id: str = "far", opened_at_ms: int = 1) -> None:
-    principal = Principal(principal_id="p", role=Role.AGENT, pool=DEFAULT_POOL, agent_id=agent_id)
+def open_connection(
+    world: CourierWorld, connection_id: str, agent_id: str = "far", opened_at_ms: int = 1, key_id: str | None = None
+) -> None:
+    principal = Principal(principal_id="p", role=Role.AGENT, pool=DEFAULT_POOL, agent_id=agent_id, key_id=key_id)
     connection = Connection(connection_id=connection_id, api_id="a", domain="d", stage="s")
     connect(world.dispatcher.store, Connected(connection=connection, principal=principal, opened_at_ms=opened_at_ms))
     world.poster.open(connection_id)
@@ -97,6 +101,27 @@ def test_an_agent_that_has_connected_anew_gets_it_there(world: CourierWorld) -> 
     [body] = ordered(world)
     world.deliver(body, queue=OUTBOUND)
     assert [len(world.poster.take(f"c{number}")) for number in (2, 3)] == [0, 1]
+
+
+def test_a_connection_outlives_its_key_and_gets_nothing(world: CourierWorld) -> None:
+    """Whoever has stolen a key that was revoked since, and has connected last, stands in nobody's way."""
+    register(world, EndpointKind.WEBSOCKET, "c3")
+    for number in (2, 3):
+        key = AccessKey(
+            key_id=f"key{number:05d}",
+            kind=KeyKind.API,
+            role=Role.AGENT,
+            created_at_ms=0,
+            pool=DEFAULT_POOL,
+            agent_id="far",
+            secret_digest=secret_digest(str(number)),
+        )
+        add_key(world.dispatcher.store, key)
+        open_connection(world, f"c{number}", opened_at_ms=number, key_id=key.key_id)
+    revoke_key(world.dispatcher.store, "key00003")
+    [body] = ordered(world)
+    world.deliver(body, queue=OUTBOUND)
+    assert [len(world.poster.take(f"c{number}")) for number in (2, 3)] == [1, 0]
 
 
 def test_no_other_agents_connection_gets_it(world: CourierWorld) -> None:

@@ -76,6 +76,23 @@ def test_a_large_result_reaches_the_parent() -> None:
     assert world.dispatcher.result(task_id)["said"] == "x" * 40_000
 
 
+@agent(task_types=("many",))
+def many(ctx: TaskContext, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    pages = {"text": "x", "times": payload["times"]}
+    children = [ctx.submit("page", pages, key=f"page-{number}", attached=True) for number in range(payload["pages"])]
+    return {"characters": sum(len(child.result()["text"]) for child in children)}
+
+
+def test_the_results_of_many_children_reach_the_parent() -> None:
+    """Together they are more than an item holds."""
+    world = World()
+    world.dispatcher.register(many, agent_id="many", slots=1)
+    task_id = world.dispatcher.submit(task_type="many", payload={"pages": 60, "times": 12_000})
+    for _ in range(200):
+        world.dispatcher.advance(2)
+    assert world.dispatcher.result(task_id) == {"characters": 60 * 12_000}
+
+
 @pytest.mark.parametrize("payload", [{"leave": True}, {"break": True}])
 def test_an_attached_child_does_not_outlive_its_parent(payload: dict[str, Any]) -> None:
     world = World(idle=True)

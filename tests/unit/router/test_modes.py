@@ -136,6 +136,19 @@ def test_a_higher_percentage_pushes_everything_that_a_lower_one_pushes() -> None
     assert 900 < len(shares[50]) < 1_100
 
 
+def test_a_share_of_what_comes_is_no_share_of_what_waits_already() -> None:
+    """A canary that got the whole backlog would be none."""
+    dispatcher = a_world(atlas=POLL)
+    made = submit(dispatcher, 6)
+    change(dispatcher, atlas=percent(10))
+    assert (dispatcher.used("pushed"), dispatcher.waiting()) == (0, 6)
+    assert run_claimed(dispatcher, claimed(dispatcher, "c-1", 6)) == sorted(made)
+    change(dispatcher, atlas=POLL)
+    submit(dispatcher, 3)
+    change(dispatcher, atlas=percent(100))
+    assert (dispatcher.used("pushed"), dispatcher.waiting()) == (3, 0)
+
+
 def test_from_a_percentage_to_either_side_what_waits_follows() -> None:
     dispatcher = a_world(slots=4, atlas=percent(50))
     submit(dispatcher, 30)

@@ -293,6 +293,19 @@ def test_a_task_has_so_many_and_no_more() -> None:
     assert len(dispatcher.take("one").dispatch.signals) == SIGNALS_MAX
 
 
+def test_all_that_it_is_told_fits_on_its_attempt() -> None:
+    dispatcher = a_dispatcher()
+    attempt = running(dispatcher, "task")
+    for number in range(9):
+        data = {"text": "x" * 15_000}
+        send(dispatcher, "SignalTask", attempt.task_id, name="n", signal_id=f"s-{number}", data=data)
+    dispatcher.run_until_idle()
+    attempt.check_in()
+    assert attempt.orders.signals == 8
+    [refused] = dispatcher.quarantined()
+    assert (refused["field"], refused["code"]) == ("$.data.data", "too_many")
+
+
 def test_another_tenants_task_is_unknown() -> None:
     dispatcher = a_dispatcher()
     attempt = running(dispatcher, "task")

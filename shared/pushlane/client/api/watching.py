@@ -116,7 +116,8 @@ class Watching:
             raise StreamBroken(f"event {said.sequence} came after {self.after}: some are missing")
         self._expired_at = None
         self._on(said.sequence)
-        self.over = said.task_id == self.stream and (said.ends or (self._rest_too and said.kind == _DEAD))
+        if said.task_id == self.stream and (said.ends or (self._rest_too and said.kind == _DEAD)):
+            self.over = True  # whatever is told behind it
         return said
 
     def _on(self, sequence: int) -> None:

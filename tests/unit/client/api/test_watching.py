@@ -84,6 +84,13 @@ def test_the_end_of_a_child_is_not_the_end() -> None:
     assert follow.over
 
 
+def test_what_is_told_behind_the_end_does_not_undo_it() -> None:
+    follow = following(Stream("task", "t-1"), 0, lambda: 0.0)
+    told = [event(1, "TaskSucceeded", Origin.FACT), event(2, "ResultStale", Origin.FACT)]
+    assert follow.frame(as_frame(told)) == told
+    assert follow.over
+
+
 def test_what_is_gone_is_said_once_and_the_stream_goes_on() -> None:
     follow = following(Stream("task", "t-1"), 0, lambda: 0.0)
     gone = msgspec.json.encode({"type": "expired", "stream": "t-1", "last": 7, "snapshot": {"status": "PARKED"}})
