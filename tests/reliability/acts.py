@@ -26,8 +26,7 @@ SWEEP_MS: Final = 60_000
 # After the faults have stopped, everything has ended within this much virtual time.
 CALM_BOUND_MS: Final = 30 * 60_000
 SECOND_BOUND_MS: Final = 30 * 60_000
-# The longest of good worlds take some 4,300.
-_STEPS_MAX: Final = 6_000
+_STEPS_MAX: Final = 10_000
 # How many tasks come in each act; more where there is room for them.
 _TASKS: Final = (45, 15)
 _TASKS_ROOMY: Final = (200, 20)

@@ -170,7 +170,12 @@ class Operators:
         def work() -> None:
             registry.apply(request, world.outside.store, wait)
 
-        self._deliveries.invoke(Invocation("registry", work, lambda _died: None), apart=True)
+        def over(_died: bool) -> None:
+            """What ends only when the faults are over is taken back, as all such changes were then (`restore`)."""
+            if not world.injector.active:
+                world.register(agent)
+
+        self._deliveries.invoke(Invocation("registry", work, over), apart=True)
 
     def change_policy(self) -> None:
         """A `SetPolicy` event through the bus; and somebody moves tenants, which leaves no event to come late and leave

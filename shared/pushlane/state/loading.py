@@ -82,10 +82,12 @@ class Due(Struct, frozen=True, kw_only=True):
 
 def load_pool(store: ItemStore, pool: str, policy: Policy) -> PoolItems:
     """One read of everything that concerns the pool as a whole."""
-    items = store.query(Table.SCHEDULER, keys.pool_pk(pool), limit=POOL_ITEMS_MAX)
-    if len(items) == POOL_ITEMS_MAX:  # what sorts behind the shapes has to be there, however many of those there are
-        behind = store.query(Table.SCHEDULER, keys.pool_pk(pool), limit=POOL_ITEMS_MAX, start=_BEHIND_SHAPES)
-        items = [*(item for item in items if item.key.sk < _BEHIND_SHAPES), *behind]
+    items: list[Item] = []
+    for start in ("", _BEHIND_SHAPES):  # what sorts behind the shapes has to be there, however many of those there are
+        items = [item for item in items if item.key.sk < start]
+        items += store.query(Table.SCHEDULER, keys.pool_pk(pool), limit=POOL_ITEMS_MAX, start=start)
+        if len(items) < POOL_ITEMS_MAX:
+            break
 
     def under(prefix: str) -> list[Item]:
         return [item for item in items if item.key.sk.startswith(prefix)]
