@@ -49,9 +49,9 @@ test: lint ## Everything that CI runs, except the long tests (12 minutes at most
 	exit $$failed
 	$(PYTEST) -m "e2e and not long" tests/e2e
 
-# Three at a time, since much of it waits: for an emulator's one thread, for a lease. The slowest are the first ones.
+# Two at a time, since much of it waits: for an emulator's one thread, for a lease. The slowest are the first ones.
 test-long: setup ## The long tests (35 minutes at most)
-	$(PYTEST) -n 3 --dist loadgroup --no-loadscope-reorder -m "long and not alone"
+	$(PYTEST) $(SPREAD) --no-loadscope-reorder -m "long and not alone"
 	$(PYTEST) -m "long and alone" tests/long
 
 # A recorded hour of LLM requests; without it the worlds that are made from it are left out.

@@ -170,7 +170,7 @@ class Operators:
         def work() -> None:
             registry.apply(request, world.outside.store, wait)
 
-        def over(_died: bool) -> None:
+        def over(_died: BaseException | None) -> None:
             """What ends only when the faults are over is taken back, as all such changes were then (`restore`)."""
             if not world.injector.active:
                 world.register(agent)
