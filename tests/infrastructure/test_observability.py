@@ -208,7 +208,7 @@ def test_our_own_metrics_that_are_watched_are_written(prod: Templates) -> None:
     }
     deadlines = {(name, "stage", "tier") for name in (metrics.DEADLINE_MET, metrics.DEADLINE_MISSED)}
     assert (of_alarms | of_dashboard) - deadlines <= written
-    assert len(of_alarms) == 5
+    assert len(of_alarms) == 6
     assert len(of_dashboard) >= 8
 
 

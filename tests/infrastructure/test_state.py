@@ -89,7 +89,7 @@ def test_claims_are_private_encrypted_and_expire(prod: Templates) -> None:
     (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
     expiries = {one["Prefix"]: one["ExpirationInDays"] for one in bucket["LifecycleConfiguration"]["Rules"]}
-    assert expiries == {"claims/": 30}
+    assert expiries == {"claims/": 400}
     policy = prod.only("AWS::S3::BucketPolicy").properties["PolicyDocument"]["Statement"]
     assert {"Bool": {"aws:SecureTransport": "false"}} in [one.get("Condition") for one in policy]
 

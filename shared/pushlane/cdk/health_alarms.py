@@ -92,7 +92,7 @@ def missed_percent(stage: str, tier: Tier) -> cloudwatch.MathExpression:
 
 def _dead_tasks(stage: str) -> Watch:
     return Watch(
-        runbook="dead-letters",
+        runbook="dead-tasks",
         says="tasks have used up their attempts and rest until somebody decides",
         metric=cloudwatch.Metric(
             namespace=metrics.NAMESPACE,
