@@ -49,10 +49,10 @@ test: lint ## Everything that CI runs, except the long tests (12 minutes at most
 	exit $$failed
 	$(PYTEST) -m "e2e and not long" tests/e2e
 
-# Two at a time, since much of it waits: for an emulator's one thread, for a lease. The slowest are the first ones.
+# What has an emulator has the machine to itself.
 test-long: setup ## The long tests (35 minutes at most)
-	$(PYTEST) $(SPREAD) --no-loadscope-reorder -m "long and not alone"
-	$(PYTEST) -m "long and alone" tests/long
+	$(PYTEST) $(SPREAD) -m long --ignore tests/long
+	$(PYTEST) -m long tests/long
 
 # A recorded hour of LLM requests; without it the worlds that are made from it are left out.
 TRACE ?= ../shared/traces/azure-llm-conv-2023.csv

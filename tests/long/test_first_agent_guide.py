@@ -15,7 +15,7 @@ import pytest
 
 from pushlane.local.ports import free_port
 
-pytestmark = [pytest.mark.long, pytest.mark.alone]
+pytestmark = pytest.mark.long
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGE: Final = ROOT / "docs" / "guides" / "first-agent.md"

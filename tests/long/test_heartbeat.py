@@ -8,7 +8,7 @@ from pushlane.local.launcher import embedded_aws
 from tests.conformance.backends import ministack_backend
 from tests.heartbeat.worlds import RealTime, real_time
 
-pytestmark = [pytest.mark.long, pytest.mark.alone]
+pytestmark = pytest.mark.long
 
 LEASE_SECONDS = 5
 BUSY_SECONDS = 30

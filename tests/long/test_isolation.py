@@ -11,7 +11,7 @@ from pushlane.client.tenants import add_tenant
 from pushlane.local.isolation import BURSTING, EVENLY, measure, tenants
 from tests.e2e.conftest import ROOT, Deployed
 
-pytestmark = [pytest.mark.long, pytest.mark.alone]
+pytestmark = pytest.mark.long
 
 EXTRA = 1_000
 REPORT = Path(ROOT) / "build" / "isolation" / "report.json"

@@ -9,7 +9,7 @@ import pytest
 from pushlane.local.pickup import AGENT_CODE, measure
 from tests.e2e.conftest import ROOT, Deployed
 
-pytestmark = [pytest.mark.long, pytest.mark.alone]
+pytestmark = pytest.mark.long
 
 SAMPLES = 200
 REPORT = Path(ROOT) / "build" / "pickup" / "report.json"

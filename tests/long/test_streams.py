@@ -14,7 +14,7 @@ from tests.edge.watchers import watchers
 # From the commit of a change to its receipt, at the 95th percentile, on a machine that does nothing else.
 AIM_MS = 500
 
-pytestmark = [pytest.mark.long, pytest.mark.alone]
+pytestmark = pytest.mark.long
 
 WEB_SOCKETS, EVENT_STREAMS = 180, 20
 TASKS, TASKS_A_SECOND = 2_000, 5.0
