@@ -155,7 +155,8 @@ class Campaign:
 
 def environment(shared: Path) -> dict[str, str]:
     """Of a process that imports Pushlane from there. A fixed hash seed, so that a world is the same everywhere."""
-    return {**os.environ, "PYTHONPATH": f"{shared}:{ROOT}", "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**inherited, "PYTHONPATH": f"{shared}:{ROOT}", "PYTHONHASHSEED": "0"}
 
 
 def _process(first: int, count: int, more: list[str], shared: Path = ROOT / "shared") -> Part:

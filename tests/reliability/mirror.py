@@ -72,6 +72,13 @@ class Mirror:
         one = self.tasks.get(subject_id)
         return not subject_id or subject_id in self.workflows or (one is not None and one.task is not None)
 
+    def left_for_a_wait(self) -> set[tuple[str, str]]:
+        """The agents (pool and id) that a live attempt holds nothing of just now, as it gave back what it held."""
+        attempts = [one.attempt for one in self.tasks.values() if one.attempt is not None]
+        waiting = [one for one in attempts if counted(one, "gave_back") > counted(one, "granted")]
+        reservations = [msgspec.json.decode(str(one["reservation"])) for one in waiting]
+        return {(one["agent_pool"], one["agent_id"]) for one in reservations}
+
     def of(self, task_id: str) -> Whereabouts:
         found = self.tasks.get(task_id)
         if found is None:

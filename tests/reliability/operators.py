@@ -19,9 +19,10 @@ from tests.reliability.faults import Fault
 from tests.reliability.handlers import INTAKE, RESULTS, WAKEUPS, agent_item
 from tests.reliability.invocations import Invocation
 from tests.reliability.moves import without_modes
+from tests.reliability.points import WAITING
 from tests.reliability.producers import Producers, nudge_with
 from tests.reliability.tasks import POOLS, at_door, envelope, without_budgets
-from tests.reliability.world import START_MS, World
+from tests.reliability.world import START_MS, AgentShape, World
 
 _ODDITIES: Final = 20
 Action = Callable[[], None]
@@ -63,6 +64,8 @@ class Operators:
             self.signal_task,
             *self.callers.actions(),
         )
+        if self._world.injector.aims_at(WAITING):
+            kinds += (self.take_agent_of_the_waiting,) * _ODDITIES
         self._planned = [(from_ms + chance.between(0, lasts_ms), chance.pick(kinds)) for _ in range(_ODDITIES)]
         self._planned.sort(key=lambda one: -one[0])
 
@@ -155,10 +158,20 @@ class Operators:
 
     def change_agent(self) -> None:
         """CloudFormation changes an agent or takes it away: fewer slots, more, or drained."""
+        chance = self._world.chance
+        agent = chance.pick([one for one in self._world.agents if not one.long_lived])
+        self._change(agent, chance.pick(("Update", "Update", "Delete")), chance.pick((1, 2, 5)))
+
+    def take_agent_of_the_waiting(self) -> None:
+        """CloudFormation takes away an agent of which an attempt holds nothing just now: it cannot go on there."""
+        left = self._world.audit.mirror.left_for_a_wait()
+        agents = [one for one in self._world.agents if not one.long_lived and (one.pool, one.agent_id) in left]
+        if agents:
+            self._change(self._world.chance.pick(agents), "Delete", 1)
+
+    def _change(self, agent: AgentShape, kind: str, slots: int) -> None:
         world = self._world
-        agent = world.chance.pick([one for one in world.agents if not one.long_lived])
-        kind = world.chance.pick(("Update", "Update", "Delete"))
-        said = agent_item(agent.agent_id, agent.pool, agent.capabilities, world.chance.pick((1, 2, 5)))
+        said = agent_item(agent.agent_id, agent.pool, agent.capabilities, slots)
         request = registry.request_of({"RequestType": kind, "ResourceProperties": said})
         looks = [True, True, False]
         world.injector.count(Fault.AGENT_CHANGED)

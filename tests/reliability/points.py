@@ -37,6 +37,8 @@ LIVE: Final = frozenset(
 CLAIMING: Final = frozenset({"router/claim.py", "state/mailbox.py"})
 # What only runs where dead letters lie.
 DEAD: Final = frozenset({"state/dead.py"})
+# Reached only while an attempt has given back what it held: there what it asks for again is taken from it.
+WAITING: Final = frozenset({"router/giving_back.py"})
 METHODS: Final = {
     "store": frozenset({"get", "query", "write", "transact"}),
     "sender": frozenset({"send"}),
