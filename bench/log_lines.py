@@ -20,7 +20,8 @@ _lines: Final = io.StringIO()
 def line_bytes(step: str, event: str, fields: Mapping[str, Any]) -> int:
     """One line of a handler's log."""
     _logs(_SERVICES.get(step, "router"))(event, **fields)
-    return _taken() + TRACE_BYTES
+    written = _taken()
+    return written + TRACE_BYTES if written else 0  # none, where it is routine
 
 
 def metric_bytes(metric: Mapping[str, Any]) -> int:

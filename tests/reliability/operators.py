@@ -21,8 +21,8 @@ from tests.reliability.invocations import Invocation
 from tests.reliability.moves import without_modes
 from tests.reliability.points import WAITING
 from tests.reliability.producers import Producers, nudge_with
-from tests.reliability.tasks import POOLS, at_door, envelope, without_budgets
-from tests.reliability.world import START_MS, AgentShape, World
+from tests.reliability.tasks import POOLS, AgentShape, at_door, envelope, without_budgets
+from tests.reliability.world import START_MS, World
 
 _ODDITIES: Final = 20
 Action = Callable[[], None]

@@ -56,7 +56,7 @@ class LiveAttempt:
         self.waits = 0
         self.waiting = False
         self.lost = False
-        self._rules = rules
+        self.rules = rules
         self._kept: Kept | None = None
         self._progress_at_ms = invocation.started_at_ms
         self._key = attempts.attempt_item(dispatch.attempt_pk, dispatch.task_id)
@@ -87,8 +87,8 @@ class LiveAttempt:
 
     def lasts_for_the_invocation(self) -> None:
         """There is no heartbeat: the lease has to last by itself."""
-        lease_ms = self._rules.lasts_until_ms - self.invocation.started_at_ms
-        self._rules = msgspec.structs.replace(self._rules, lease_ms=lease_ms)
+        lease_ms = self.rules.lasts_until_ms - self.invocation.started_at_ms
+        self.rules = msgspec.structs.replace(self.rules, lease_ms=lease_ms)
 
     def say(self, more: Mapping[str, Scalar] | None = None) -> attempts.Orders:
         """Check in: extend the lease, store what is new, learn what was ordered. Raises `AttemptLost`."""
@@ -99,7 +99,7 @@ class LiveAttempt:
         try:
             after = attempts.within_its_end(
                 self.ports.store,
-                self._rules.until(now_ms, now_ms),
+                self.rules.until(now_ms, now_ms),
                 lambda until_ms: attempts.check_in(key, epoch, runner, until_ms, said),
             )
         except ConditionFailed as error:
@@ -115,7 +115,7 @@ class LiveAttempt:
         and then. Raises `AttemptLost`.
         """
         self.require_current()
-        stall_ms = self._rules.stall_ms
+        stall_ms = self.rules.stall_ms
         if self._kept is not None:
             self._kept.progressed(self.now_ms())
         elif stall_ms is not None and self.now_ms() >= self._progress_at_ms + stall_ms // _CHECK_INS_A_STALL:
@@ -132,7 +132,7 @@ class LiveAttempt:
         """Take the orders out of the attributes that a write has left."""
         found = attempts.orders_of(after)
         self.order = found.order
-        self._rules = msgspec.structs.replace(self._rules, ends_at_ms=found.ends_at_ms)
+        self.rules = msgspec.structs.replace(self.rules, ends_at_ms=found.ends_at_ms)
         self.signals |= {one.number: one for one in found.new_signals}
         self.signals_known = max(self.signals_known, found.signals)
         return found
@@ -177,7 +177,7 @@ class LiveAttempt:
         self.lost = self.lost or report.lost
         if not report.lost:
             self.order = report.order
-            self._rules = msgspec.structs.replace(self._rules, ends_at_ms=report.ends_at_ms)
+            self.rules = msgspec.structs.replace(self.rules, ends_at_ms=report.ends_at_ms)
 
     def _is_lost(self) -> AttemptLost:
         return AttemptLost(f"attempt {self.dispatch.epoch} of {self.dispatch.task_id} is not current any more")

@@ -24,7 +24,7 @@ from pushlane.model.events import Dispatch, Nudge
 from pushlane.model.trace_context import trace_id_in
 from pushlane.ports import Attributes, ConditionFailed, Message, Scalar
 from pushlane.state import attempts
-from pushlane.state.items import to_json
+from pushlane.state.items import optional_number, to_json
 
 _MESSAGE_MAX: Final = 2_000
 # How often one invocation begins again because a signal came just when it was about to wait for it.
@@ -61,12 +61,13 @@ class AgentRuntime:
         rules = lease_rules(dispatch, self._definition.stall_seconds, invocation)
         live = LiveAttempt(dispatch, invocation, self._ports, rules)
         try:
-            live.learn(self._start(dispatch, invocation, rules))
+            started = self._start(dispatch, invocation, rules)
         except ConditionFailed:
             self._ports.log("not-started", task_id=dispatch.task_id, epoch=dispatch.epoch, reason="duplicate or stale")
             return False
+        live.learn(started)
         try:
-            self._keep_alive(live, rules)
+            self._keep_alive(live, rules, optional_number(started, "lease_until_ms"))
             return self._run_started(live)
         finally:
             live.stop()
@@ -85,16 +86,19 @@ class AgentRuntime:
         more: dict[str, Scalar] = {"progress_at_ms": started_at_ms}
         if rules.stall_ms is not None:
             more["stall_ms"] = rules.stall_ms
+        granted_ms = dispatch.lease_until_ms if rules.leaves_at_start(dispatch.lease_until_ms, started_at_ms) else None
         return attempts.within_its_end(
             self._ports.store,
-            rules.until(started_at_ms, started_at_ms),
-            lambda until_ms: attempts.start(key, dispatch.epoch, call_id, started_at_ms, until_ms, more),
+            rules.until(started_at_ms, started_at_ms) if granted_ms is None else granted_ms,
+            lambda until_ms: attempts.start(
+                key, dispatch.epoch, call_id, started_at_ms, until_ms, more, leaves_lease=until_ms == granted_ms
+            ),
         )
 
-    def _keep_alive(self, live: LiveAttempt, rules: LeaseRules) -> None:
+    def _keep_alive(self, live: LiveAttempt, rules: LeaseRules, lease_until_ms: int | None) -> None:
         """Have the lease extended, if it is shorter than the invocation."""
         started_at_ms = live.invocation.started_at_ms
-        if rules.lease_ms >= rules.lasts_until_ms - started_at_ms and rules.stall_ms is None:
+        if not rules.beats(started_at_ms):
             return
         watch = Watch(
             attempt_pk=live.dispatch.attempt_pk,
@@ -104,7 +108,7 @@ class AgentRuntime:
             rules=rules,
             progress_at_ms=started_at_ms,
             written_at_ms=started_at_ms,
-            lease_until_ms=rules.until(started_at_ms, started_at_ms),
+            lease_until_ms=lease_until_ms or rules.until(started_at_ms, started_at_ms),
         )
         kept = self._ports.heartbeat.keep(watch)
         if kept is None:
@@ -168,8 +172,16 @@ class AgentRuntime:
     def _finish(self, live: LiveAttempt, outcome: Outcome) -> _Said:
         dispatch = live.dispatch
         key = attempts.attempt_item(dispatch.attempt_pk, dispatch.task_id)
+        finish = attempts.finish(
+            key,
+            dispatch.epoch,
+            live.runner,
+            outcome,
+            outcome.finished_at_ms,
+            leaves_lease=live.rules.leaves_at_finish,
+        )
         try:
-            self._ports.store.write(attempts.finish(key, dispatch.epoch, live.runner, outcome, outcome.finished_at_ms))
+            self._ports.store.write(finish)
         except ConditionFailed as error:
             if outcome.kind is OutcomeKind.SUSPENDED and live.learn_refusal(error.item):
                 return _Said.SIGNALLED

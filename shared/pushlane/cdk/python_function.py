@@ -16,7 +16,7 @@ from pushlane.cdk.bundling import Bundle, Sources, build_bundle
 from pushlane.cdk.producers import STAGE_TAG
 from pushlane.cdk.stage import bundle_plan
 from pushlane.settings.environment import environment
-from pushlane.settings.stage import StageConfig
+from pushlane.settings.stage import Stage, StageConfig
 from pushlane.settings.traces import NO_TRACES, OTLP_MODULE, Exporter, trace_target
 
 _RETENTION: Final = {
@@ -80,7 +80,7 @@ class PythonFunction(Construct):
             logging_format=lambda_.LoggingFormat.JSON,
             # The platform's lines about calls that went well would be most of the logs; the metrics say the same.
             system_log_level_v2=lambda_.SystemLogLevel.WARN,
-            environment={**environment(settings), **_powertools(entry)},
+            environment={**environment(settings), **_powertools(entry, config.stage)},
             timeout=cdk.Duration.seconds(timeout_seconds),
             memory_size=memory_mb,
             tracing=lambda_.Tracing.ACTIVE if config.tracing else lambda_.Tracing.DISABLED,
@@ -102,9 +102,11 @@ def log_group(scope: Construct, config: StageConfig) -> logs.LogGroup:
     return logs.LogGroup(scope, "Logs", retention=retention, removal_policy=cdk.RemovalPolicy.DESTROY)
 
 
-def _powertools(entry: str) -> dict[str, str]:
+def _powertools(entry: str, stage: Stage) -> dict[str, str]:
+    """Where nobody pays for lines the routine ones are written too; an emulator waits for a line of each invocation."""
     service = entry.removesuffix(".handler").rpartition(".")[2]
-    return {"POWERTOOLS_SERVICE_NAME": service, "POWERTOOLS_LOG_LEVEL": "INFO"}
+    level = "DEBUG" if stage is Stage.LOCAL else "INFO"
+    return {"POWERTOOLS_SERVICE_NAME": service, "POWERTOOLS_LOG_LEVEL": level}
 
 
 def _platform(config: StageConfig) -> dict[str, Any]:

@@ -121,9 +121,9 @@ class Dispatch(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Router -> agent: do this attempt. `attempt_pk` and `task_id` address the one item the agent may write.
 
     `checkpoint`: where the attempt before this one stopped. `signals`: all that the task ever got. `parents`: by name
-    in the workflow; `parents_claim` instead where they are large. `ends_at_ms`: no lease reaches beyond it. `whole`:
-    this document as it would be, where that is too large for the agent's endpoint: a claim check, and then payload,
-    checkpoint, signals and parents stand only there.
+    in the workflow; `parents_claim` instead where they are large. `lease_until_ms`: by then it has to be started.
+    `ends_at_ms`: no lease reaches beyond it. `whole`: this document as it would be, where that is too large for the
+    agent's endpoint: a claim check, and then payload, checkpoint, signals and parents stand only there.
     """
 
     task_id: str
@@ -147,6 +147,7 @@ class Dispatch(Struct, frozen=True, kw_only=True, omit_defaults=True):
     node: str | None = None
     lease_seconds: float = 30.0
     stall_seconds: float | None = None
+    lease_until_ms: int | None = None
     ends_at_ms: int | None = None
     whole: dict[str, Any] | None = None
     v: int = 1

@@ -99,7 +99,13 @@ def _unstarted(store: ItemStore, agent: Agent) -> _Found:
     for key, letter in wanted.items():
         attempt = attempt_of(found[key]) if key in found else None
         if attempt is not None and attempt.epoch == letter.epoch and attempt.runner is None:
-            addressed = Addressed(agent=agent, task_id=letter.task_id, epoch=letter.epoch, held=attempt.reservation)
+            addressed = Addressed(
+                agent=agent,
+                task_id=letter.task_id,
+                epoch=letter.epoch,
+                held=attempt.reservation,
+                lease_until_ms=attempt.lease_until_ms,
+            )
             live.append((letter, (addressed, letter.of_pool)))
     kept = {letter.task_id for letter, _ in live}
     clear(store, agent.pool, agent.agent_id, [letter for letter in lying if letter.task_id not in kept])

@@ -40,12 +40,13 @@ class Pushes(Protocol):
 
 
 class Addressed(Struct, frozen=True, kw_only=True):
-    """One attempt and the agent that is to run it."""
+    """One attempt and the agent that is to run it, until when it has to be started."""
 
     agent: Agent
     task_id: str
     epoch: int
     held: Reservation
+    lease_until_ms: int
     again: bool = False
 
 
@@ -121,10 +122,10 @@ class Pusher:
     def _addressed(self, decisions: Sequence[Decision], snapshot: PoolSnapshot) -> list[Addressed]:
         """What the decisions dispatch, each with its agent; one whose agent is gone is left out."""
         attempts = [found for decision in decisions if (found := _attempt(decision)) is not None]
-        agents = self._agents(snapshot, [held for _, _, held, _ in attempts])
+        agents = self._agents(snapshot, [held for _, _, held, *_ in attempts])
         return [
-            Addressed(agent=agent, task_id=task_id, epoch=epoch, held=held, again=again)
-            for task_id, epoch, held, again in attempts
+            Addressed(agent=agent, task_id=task_id, epoch=epoch, held=held, lease_until_ms=lease_until_ms, again=again)
+            for task_id, epoch, held, lease_until_ms, again in attempts
             if (agent := agents.get((held.agent_pool, held.agent_id))) is not None
         ]
 
@@ -195,17 +196,18 @@ class Pusher:
             node=None if task.workflow is None else task.workflow.node,
             lease_seconds=watched.lease_seconds,
             stall_seconds=watched.stall_seconds,
+            lease_until_ms=one.lease_until_ms,
             ends_at_ms=task.deadline_ms if task.deadline_kind is DeadlineKind.HARD else None,
         )
 
 
-def _attempt(decision: Decision) -> tuple[str, int, Reservation, bool] | None:
-    """The attempt that a decision has pushed, and whether it was pushed before."""
+def _attempt(decision: Decision) -> tuple[str, int, Reservation, int, bool] | None:
+    """The attempt that a decision has pushed, its lease, and whether it was pushed before."""
     match decision:
-        case Dispatch(entry=entry, epoch=epoch, reservation=reservation) if entry.runner is None:
-            return entry.task_id, epoch, reservation, False
-        case Repush(expired=expired):
-            return expired.attempt.task_id, expired.attempt.epoch, expired.attempt.reservation, True
+        case Dispatch(entry=entry, epoch=epoch, reservation=held, lease_until_ms=until_ms) if entry.runner is None:
+            return entry.task_id, epoch, held, until_ms, False
+        case Repush(expired=expired, lease_until_ms=until_ms):
+            return expired.attempt.task_id, expired.attempt.epoch, expired.attempt.reservation, until_ms, True
         case _:
             return None
 

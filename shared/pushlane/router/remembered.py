@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from pushlane.model.attempt import OutcomeKind, Reservation
+from pushlane.model.endpoint import EndpointKind
 from pushlane.model.policy import Policy
 from pushlane.scheduling.claiming import Claim
 from pushlane.scheduling.decisions import Decision, Dispatch, Park, Plan
@@ -48,7 +49,9 @@ class RememberedPools:
         return kept if usable and leans_on_slots(kept, pending) else None
 
     def keep(self, snapshot: PoolSnapshot, decisions: Sequence[Decision], wake_due_ms: int | None) -> None:
-        """Remember a pool in which nothing waits, as it is once `decisions` are committed; forget any other."""
+        """Remember a pool in which nothing waits, as it is once `decisions` are committed; forget any other. An agent
+        whose connection may be gone the next moment is not remembered, so that what it could do is read.
+        """
         parked = any(isinstance(one, Park) for one in decisions)
         if parked or any(shape.waiting for shape in snapshot.shapes):
             self.forget(snapshot.pool)
@@ -57,13 +60,14 @@ class RememberedPools:
         agents = tuple(
             msgspec.structs.replace(agent, used=agent.used + changes.get((agent.pool, agent.agent_id), 0), claimed=0)
             for agent in snapshot.agents
+            if agent.pool == snapshot.pool and agent.endpoint.kind is not EndpointKind.WEBSOCKET
         )
         wake = snapshot.wake
         if wake_due_ms is not None:
             wake = WakeView(generation=wake.generation + 1, due_ms=wake_due_ms)
         self._kept[snapshot.pool] = PoolSnapshot(
             pool=snapshot.pool,
-            agents=tuple(agent for agent in agents if agent.pool == snapshot.pool),
+            agents=agents,
             policy=snapshot.policy,
             shapes=snapshot.shapes,
             tiers=snapshot.tiers,

@@ -115,6 +115,7 @@ class Turn:
         marks = self._neighbours.unmarked(marks_of(snapshot, planned))
         commit = compile_plan(snapshot, planned, now_ms, wake_due_ms, marks)
         if not commit.operations:
+            self._ports.remembered.keep(snapshot, commit.decisions, None)
             self._neighbours.lend(snapshot, now_ms)
             self._note_pressure(snapshot, commit)
             return self._committed(pending, commit, frozenset()), False

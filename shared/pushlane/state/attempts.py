@@ -44,16 +44,21 @@ def start(
     started_at_ms: int,
     lease_until_ms: int,
     more: Mapping[str, Scalar] | None = None,
+    *,
+    leaves_lease: bool = False,
 ) -> Update:
-    """Become the runner, unless another invocation is. Repeating it with the same call id changes nothing more."""
+    """Become the runner, unless another invocation is. Repeating it with the same call id changes nothing more.
+    `leaves_lease`: the lease reaches so far already.
+    """
     conditions: Conditions = (
         Equals("epoch", epoch),
         AnyOf((Missing("runner"), Equals("runner", call_id))),
         Missing("outcome_digest"),
         _within_its_end(lease_until_ms),
     )
-    started: dict[str, Scalar] = {"runner": call_id, "started_at_ms": started_at_ms, "lease_until_ms": lease_until_ms}
-    return Update(key, set={**started, **(more or {})}, conditions=conditions)
+    started: dict[str, Scalar] = {"runner": call_id, "started_at_ms": started_at_ms, **(more or {})}
+    lease: dict[str, Scalar] = {} if leaves_lease else {"lease_until_ms": lease_until_ms}
+    return Update(key, set={**started, **lease}, conditions=conditions)
 
 
 def check_in(key: Key, epoch: int, call_id: str, lease_until_ms: int, more: Mapping[str, Scalar]) -> Update:
@@ -69,9 +74,9 @@ def beat(key: Key, epoch: int, call_id: str, lease_until_ms: int, progress_at_ms
     return Update(key, set=plain.set, conditions=(*plain.conditions, not_newer))
 
 
-def finish(key: Key, epoch: int, call_id: str, outcome: Outcome, now_ms: int) -> Update:
-    """FINISHED: from here on the attempt is never reclaimed. The lease ends now, so the sweep sees it at once if the
-    nudge is lost. To be suspended it must have seen every signal.
+def finish(key: Key, epoch: int, call_id: str, outcome: Outcome, now_ms: int, *, leaves_lease: bool = False) -> Update:
+    """FINISHED: from here on the attempt is never reclaimed. If the nudge is lost it is found when its lease is over:
+    now, or where that is soon (`leaves_lease`) then. To be suspended it must have seen every signal.
     """
     digest = outcome_digest(outcome)
     said = AnyOf((Missing("outcome_digest"), Equals("outcome_digest", digest)))
@@ -80,7 +85,8 @@ def finish(key: Key, epoch: int, call_id: str, outcome: Outcome, now_ms: int) ->
         # A repeat of this very word, whose first answer was lost, stands even if a signal has come since.
         seen = (Missing("signals"), Equals("signals", outcome.signals_seen), Equals("outcome_digest", digest))
         fence = (*fence, AnyOf(seen))
-    return Update(key, set={**outcome_attributes(outcome), "lease_until_ms": now_ms}, conditions=fence)
+    lease = {} if leaves_lease else {"lease_until_ms": now_ms}
+    return Update(key, set={**outcome_attributes(outcome), **lease}, conditions=fence)
 
 
 def adopt(key: Key, epoch: int, call_id: str, children: Sequence[str], child_id: str) -> Update:

@@ -287,8 +287,8 @@ def _as_left(attempt: Attempt) -> Conditions:
 
 
 def _end(over: Ended, pool: str) -> list[Write]:
-    """Remove the attempt, by its runner's own word or by the exact lease that ran out unfinished; and what waits in a
-    lane for it, if it had given everything back and asked again.
+    """Remove the attempt, by its runner's own word or by the exact lease that ran out unfinished, and its runner, as a
+    start need not move the lease; and what waits in a lane for it, if it had given everything back and asked again.
     """
     if isinstance(over, Finished):
         fence: Conditions = (
@@ -300,6 +300,7 @@ def _end(over: Ended, pool: str) -> list[Write]:
         fence = (
             Equals("epoch", over.attempt.epoch),
             Equals("lease_until_ms", over.attempt.lease_until_ms),
+            Missing("runner") if over.attempt.runner is None else Equals("runner", over.attempt.runner),
             Missing("outcome_digest"),
             *_as_left(over.attempt),
             *_not_cancelled_since(over.attempt),

@@ -20,8 +20,8 @@ COMMITTING: Final = (
     Defect(
         name="reclaim: a finished attempt is reclaimed",
         file="state/changes.py",
-        old='over.attempt.lease_until_ms),\n            Missing("outcome_digest"),\n',
-        new='over.attempt.lease_until_ms) if over is None else Equals("epoch", over.attempt.epoch),\n',
+        old='over.attempt.runner),\n            Missing("outcome_digest"),\n',
+        new="over.attempt.runner),\n",
     ),
     Defect(
         name="accept: a repeated submission overwrites the task",

@@ -110,7 +110,7 @@ def test_a_nudge_that_no_queue_takes_is_made_up_for_by_the_sweep() -> None:
     assert "nudge-lost" in world.events
     world.dispatcher.run_until_idle()
     assert world.dispatcher.status(world.task_id) == "DISPATCHED"
-    world.dispatcher.clock.advance(1)
+    world.dispatcher.clock.advance(30_000)  # its lease
     assert world.dispatcher.sweep().due == 1
     assert world.dispatcher.result(world.task_id) == {"a": 1}
     assert (world.dispatcher.used("one"), world.dispatcher.live_attempts()) == (0, [])

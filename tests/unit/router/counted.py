@@ -70,10 +70,11 @@ class World:
         self.dispatcher.run_until_idle()
         return task_id
 
-    def turn(self, step: Any) -> dict[str, int]:
-        """The store calls of one invocation of the router, warm, which remembers nothing of the pool."""
+    def turn(self, step: Any, *, forgets: bool = True) -> dict[str, int]:
+        """The store calls of one invocation of the router, warm, which `forgets` all that it knows of the pool."""
         self.dispatcher.publish()
-        self.dispatcher.router._ports.turn.remembered.forget("default")
+        if forgets:
+            self.dispatcher.router._ports.turn.remembered.forget("default")
         self.dispatcher.router._ports.tenants.active()
         self.dispatcher.router._ports.turn.policies.current()
         self.calls.counted()
@@ -85,11 +86,11 @@ class World:
         self.dispatcher.take("one").succeed()
         return self.turn(lambda: self.dispatcher._deliver("queue/results"))
 
-    def arrive(self, *task_keys: str, tenant_id: str = "atlas", **data: Any) -> dict[str, int]:
+    def arrive(self, *task_keys: str, tenant_id: str = "atlas", forgets: bool = True, **data: Any) -> dict[str, int]:
         """The same for a batch of arrivals."""
         for key in task_keys:
             self.dispatcher.submit(idempotency_key=key, tenant_id=tenant_id, **data)
-        return self.turn(self.dispatcher._deliver_intake)
+        return self.turn(self.dispatcher._deliver_intake, forgets=forgets)
 
 
 def hours_of_nothing(world: World) -> None:

@@ -5,8 +5,8 @@ import pytest
 from pushlane.model.agent import AgentStatus
 from pushlane.model.task import DEFAULT_POOL
 from pushlane.ports import Table, Update
-from pushlane.state import keys
-from pushlane.testing import AttemptByHand, InMemoryDispatcher
+from pushlane.state import attempts, keys
+from pushlane.testing import InMemoryDispatcher
 from tests.unit.router.beating_agents import (
     BEATS,
     a_dispatcher,
@@ -89,18 +89,38 @@ def test_one_that_runs_is_not_taken_from_an_agent_whose_heartbeat_comes_in_this_
 
 
 def test_an_attempt_that_checks_in_in_this_very_moment_is_left_alone() -> None:
-    attempts: list[AttemptByHand] = []
     beside = Beside(lambda operations: any(one.key.table is Table.ATTEMPTS for one in operations))
     dispatcher = a_dispatcher("one", faults=beside)
-    attempts.append(running(dispatcher, "first"))
+    attempt = running(dispatcher, "first")
     dispatcher.clock.advance(BEATS * 1_000)
-    beside.early = attempts[0].check_in
+    beside.early = attempt.check_in
     dispatcher.advance(5)
     assert beside.over
     assert (status(dispatcher, "one"), dispatcher.used("one")) == ("UNAVAILABLE", 1)
-    attempts[0].succeed()
+    attempt.succeed()
     dispatcher.run_until_idle()
-    assert dispatcher.status(attempts[0].task_id) == "SUCCEEDED"
+    assert dispatcher.status(attempt.task_id) == "SUCCEEDED"
+
+
+def test_an_attempt_that_is_started_in_this_very_moment_is_left_alone() -> None:
+    """Its start leaves the lease as it was read: that it was started is said by its runner alone."""
+    beside = Beside(lambda operations: any(one.key.table is Table.ATTEMPTS for one in operations))
+    dispatcher = a_dispatcher("one", faults=beside)
+    dispatcher.clock.advance(10_000)
+    task_id = put(dispatcher, "first")
+    [item] = dispatcher.live_attempts()
+    lease_ms = int(str(item.attributes["lease_until_ms"]))
+    start = attempts.start(item.key, 1, "call", dispatcher.clock.now_ms(), lease_ms, leaves_lease=True)
+    dispatcher.clock.advance((BEATS - 10) * 1_000)
+    beside.early = lambda: dispatcher.store.write(start)
+    dispatcher.advance(1)
+    assert beside.over
+    [item] = dispatcher.live_attempts()
+    assert (item.attributes["runner"], item.attributes["epoch"], dispatcher.status(task_id)) == (
+        "call",
+        1,
+        "DISPATCHED",
+    )
 
 
 def test_an_agent_that_is_heard_of_again_takes_what_waits() -> None:

@@ -11,6 +11,7 @@ from pushlane.model.events import FactName
 from pushlane.ports import Cancelled, CancelReason, Message, TransactionCancelled
 from pushlane.router.resolution import Resolution, judge
 from pushlane.scheduling.decisions import Complete, Decision
+from pushlane.scheduling.lineup import START_LEASE_MS
 from pushlane.state.changes import own_operations
 from pushlane.state.commit import Commit
 from pushlane.testing import InMemoryDispatcher, sqs_event, submit_envelope
@@ -125,6 +126,7 @@ def test_a_nudge_that_comes_twice_or_after_the_sweep_is_no_stale_result(failures
     dispatcher._deliver_intake()
     nudge = nudge_of(dispatcher)
     if swept:
+        dispatcher.clock.advance(START_LEASE_MS)
         dispatcher.sweep()
     else:
         dispatcher.sender.send(RESULTS, [nudge])
@@ -141,6 +143,7 @@ def test_nudges_of_two_attempts_of_a_task_in_one_batch_do_not_hold_each_other_up
     task_id = dispatcher.submit(payload={"failures": 1})
     dispatcher._deliver_intake()
     first = nudge_of(dispatcher)
+    dispatcher.clock.advance(START_LEASE_MS)
     dispatcher.sweep()
     dispatcher.clock.advance(2_000)
     dispatcher.sweep()

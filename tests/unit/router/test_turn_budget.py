@@ -39,6 +39,13 @@ def test_a_completion_with_nothing_waiting_is_one_commit_and_one_more_look() -> 
     assert world.finish() == {"query": 2, "transact": 1}
 
 
+def test_an_arrival_within_a_second_of_that_look_is_one_commit() -> None:
+    world = World()
+    world.put("runs")
+    world.finish()
+    assert world.arrive("a", forgets=False) == {"transact": 1}
+
+
 def test_a_completion_that_hands_its_slot_on_does_not_look_again() -> None:
     """The pool, the lanes by turn and the lane; the limits; the commit; and the task that is pushed."""
     world = World()

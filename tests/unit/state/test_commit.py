@@ -187,6 +187,7 @@ def test_an_end_is_fenced_by_the_runners_own_word_or_by_the_exact_lease_that_ran
     assert reclaimed.conditions == (
         Equals("epoch", 1),
         Equals("lease_until_ms", attempt.lease_until_ms),
+        Equals("runner", "call"),
         Missing("outcome_digest"),
         Missing("checkpoint"),
         Missing("children"),

@@ -66,8 +66,9 @@ def busy_agent() -> Any:
     return busy
 
 
-def test_no_handler_writes_what_a_task_is_about(lines: Lines) -> None:
+def test_no_handler_writes_what_a_task_is_about(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything that a producer, an author or a signal can say is secret here, the bad and the refused too."""
+    monkeypatch.setenv("POWERTOOLS_LOG_LEVEL", "DEBUG")
     dispatcher = InMemoryDispatcher()
     log = structured_log("test-world")
     world = _rewired(dispatcher, log)
@@ -118,3 +119,15 @@ def _rewired(dispatcher: InMemoryDispatcher, log: Callable[..., None]) -> InMemo
     )
     dispatcher.router = dispatcher.new_router(dispatcher.held)
     return dispatcher
+
+
+def test_what_went_well_is_counted_at_level_debug_only(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = structured_log("test-routine")
+    log("turn", pool="default", inputs=1, replans=0)
+    log("facts", changes=1, facts=2)
+    assert lines() == []
+    log("turn", pool="default", inputs=1, replans=2)
+    assert [line["replans"] for line in lines()] == [2]
+    monkeypatch.setenv("POWERTOOLS_LOG_LEVEL", "DEBUG")
+    structured_log("test-routine-debug")("facts", changes=1, facts=2)
+    assert [line["message"] for line in lines()] == ["facts"]

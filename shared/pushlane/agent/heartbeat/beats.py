@@ -1,18 +1,13 @@
 """When a lease is to be extended, how far, and what the answer says. Without clock or process: all beat by it."""
 
-from typing import Final
-
 import msgspec
 from msgspec import Struct
 
-from pushlane.agent.lease import LeaseRules
+from pushlane.agent.lease import BEATS_A_LEASE, LeaseRules
 from pushlane.model.attempt import Order
 from pushlane.ports import ConditionFailed, Item, ItemStore, Key
 from pushlane.state import attempts
 from pushlane.state.items import number
-
-# A lease is extended when a third of it is over: two beats may fail before it runs out.
-_BEATS_A_LEASE: Final = 3
 
 
 class Watch(Struct, frozen=True, kw_only=True):
@@ -61,7 +56,7 @@ class Beats:
         """When the next beat is due; None while none would make the lease any longer (the work is silent, or its end
         is set).
         """
-        due_ms = self._written_at_ms + (self._lease_until_ms - self._written_at_ms) // _BEATS_A_LEASE
+        due_ms = self._written_at_ms + (self._lease_until_ms - self._written_at_ms) // BEATS_A_LEASE
         helps = self._rules.until(due_ms, self._progress_at_ms) > self._lease_until_ms
         return due_ms if helps and not self.over else None
 

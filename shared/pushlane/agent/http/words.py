@@ -159,6 +159,8 @@ class AttemptOverHttp:
         return body | {name: said[name] for name in ("waits", "waiting") if name in said}
 
     def _lease_seconds(self, said: Attributes) -> float:
+        if "lease_until_ms" not in said:  # a start that leaves it as it was granted
+            return min(_LEASE_SECONDS_MAX, max(1.0, self._dispatch.lease_seconds))
         left_ms = _number(said["lease_until_ms"]) - self._clock.now_ms()
         return min(_LEASE_SECONDS_MAX, max(1.0, left_ms / 1_000))
 
