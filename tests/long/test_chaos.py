@@ -30,7 +30,7 @@ SEED = 20
 TASKS = 500
 WORKFLOWS = 10
 NODES = 10
-KILL_SECONDS = 5.0
+KILL_SECONDS = 2.5
 # A worker younger than this may still be starting: an agent none of whose workers ever starts is another test.
 AGE_SECONDS = 3.0
 # What a killed worker had in hand is noticed after that long; at 30 s the dead would hold every slot.
